@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package builtins
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"unicode"
+)
+
+// A Report is the answer of a check. Every field is always there.
+type Report struct {
+	Verified bool          `json:"verified" doc:"true only when everything asked for was proven"`
+	Outcome  Outcome       `json:"outcome" doc:"verified, rejected or undecided"`
+	Code     Code          `json:"code" doc:"ok, or why not"`
+	Reason   string        `json:"reason" doc:"the same in a sentence, with both sides of a mismatch"`
+	Ref      string        `json:"ref" doc:"canonical form of what was asked"`
+	Digest   string        `json:"digest" doc:"the manifest's digest for OCI references, else the archive's"`
+	Chart    Chart         `json:"chart" doc:"the chart that was read"`
+	Checks   []CheckResult `json:"checks" doc:"what was checked, in order"`
+	Trust    string        `json:"trust" doc:"digest of the trust material that decided"`
+
+	// Evidence holds the fields that only this check's reports have: a
+	// struct whose fields stand beside those above.
+	Evidence any `json:"-"`
+}
+
+// Chart is what was read of a chart; a field is "" where it was not reached.
+type Chart struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Digest  string `json:"digest" doc:"digest of the archive; for OCI references, of the chart layer"`
+}
+
+// A CheckResult is one line of what was checked.
+type CheckResult struct {
+	Name   string `json:"name"`
+	Status Status `json:"status" doc:"pass, fail or skipped"`
+	Detail string `json:"detail"`
+}
+
+// A Status says how one check went.
+type Status string
+
+// The statuses of a check.
+const (
+	Pass    Status = "pass"
+	Fail    Status = "fail"
+	Skipped Status = "skipped"
+)
+
+// Signatures is the evidence of the checks that look for signers.
+type Signatures struct {
+	Signers []Signer `json:"signers" doc:"only those whose signature verified"`
+}
+
+// A Signer is whose signature verified. What a kind lacks is empty.
+type Signer struct {
+	Kind        string   `json:"kind" doc:"pgp, key or keyless"`
+	Name        string   `json:"name" doc:"the key's name in the trust store"`
+	Fingerprint string   `json:"fingerprint"`
+	Algorithm   string   `json:"algorithm"`
+	UserIDs     []string `json:"user_ids"`
+	SignedAt    string   `json:"signed_at" doc:"RFC 3339, UTC"`
+	Issuer      string   `json:"issuer"`
+	Subject     string   `json:"subject"`
+	Claims      Claims   `json:"claims" doc:"of a keyless signer's certificate"`
+}
+
+// Claims are what a keyless certificate says about the build that signed.
+type Claims struct {
+	SourceRepository string `json:"source_repository"`
+	SourceRef        string `json:"source_ref"`
+	SourceDigest     string `json:"source_digest"`
+	Workflow         string `json:"workflow"`
+	BuildSigner      string `json:"build_signer"`
+	Trigger          string `json:"trigger"`
+	RunURL           string `json:"run_url"`
+	Runner           string `json:"runner"`
+}
+
+// Pass records that a named part of the check went well.
+func (r *Report) Pass(name, detail string) { r.check(name, Pass, detail) }
+
+// Skip records that a named part of the check was not done, and why.
+func (r *Report) Skip(name, detail string) { r.check(name, Skipped, detail) }
+
+// Step records how a named part of the check went, and hands err on.
+func (r *Report) Step(name string, err error) error {
+	if err != nil {
+		r.check(name, Fail, err.Error())
+		return err
+	}
+	r.check(name, Pass, "")
+	return nil
+}
+
+func (r *Report) check(name string, status Status, detail string) {
+	r.Checks = append(r.Checks, CheckResult{Name: name, Status: status, Detail: Printable(detail)})
+}
+
+// conclude is the only place where an error becomes a verdict.
+func (r *Report) conclude(err error) {
+	r.Code = CodeOf(err)
+	r.Outcome = r.Code.Outcome()
+	r.Verified = r.Outcome == Verified
+	r.Reason = "verified"
+	if err != nil {
+		r.Reason = Printable(err.Error())
+	}
+}
+
+// maxForeign is how much foreign text a reason may carry; a reason may have
+// two sides and some words of ours around them.
+const (
+	maxForeign = 256
+	maxReason  = 3 * maxForeign
+)
+
+// Clip shortens foreign text to what a reason may carry.
+func Clip(s string) string { return clip(s, maxForeign) }
+
+// Printable is s as it may stand in a report: no control characters, at most
+// a reason long.
+func Printable(s string) string {
+	return clip(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD")), maxReason)
+}
+
+func clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…"
+}
+
+// MarshalJSON writes the common fields and the evidence as one flat object
+// with no null in it.
+func (r Report) MarshalJSON() ([]byte, error) {
+	type common Report
+	fillLists(reflect.ValueOf(&r).Elem())
+	head, err := json.Marshal(common(r))
+	if err != nil || r.Evidence == nil {
+		return head, err
+	}
+	evidence := reflect.New(reflect.TypeOf(r.Evidence)).Elem()
+	evidence.Set(reflect.ValueOf(r.Evidence))
+	fillLists(evidence)
+	tail, err := json.Marshal(evidence.Interface())
+	if err != nil || len(tail) <= len("{}") {
+		return head, err
+	}
+	return append(append(head[:len(head)-1], ','), tail[1:]...), nil
+}
+
+// fillLists turns nil lists into empty ones, so that JSON has [] and never null.
+func fillLists(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fillLists(v.Field(i))
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		for i := range v.Len() {
+			fillLists(v.Index(i))
+		}
+	}
+}
