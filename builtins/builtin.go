@@ -6,17 +6,10 @@
 package builtins
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"reflect"
 	"runtime/debug"
-	"sort"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +24,17 @@ type Builtin struct {
 	Options  any // a struct; every field has json and doc tags
 	Evidence any // a struct, see [Report.Evidence]
 
+	// MaxReport is the most bytes of JSON that a report may have; 0 stands for 8 KiB.
+	MaxReport int
+
 	plan func(env *Env, opts []byte) (Judge, error)
+}
+
+func (b *Builtin) maxReport() int {
+	if b.MaxReport > 0 {
+		return b.MaxReport
+	}
+	return 8 << 10
 }
 
 // A Judge is a check whose options are understood. It fills rep with what it
@@ -58,11 +61,12 @@ func Define[O any](name, doc string, evidence any, plan func(env *Env, opts O) (
 // Call runs the check and always answers. Options are judged before the
 // reference; a passed deadline is [Timeout]; a panic below is [Internal].
 func (b *Builtin) Call(ctx context.Context, env *Env, ref chartref.Ref, opts []byte) (rep Report) {
-	rep = Report{Ref: Printable(ref.String()), Evidence: b.Evidence}
+	rep = Report{Ref: printable(ref.String(), maxRef), Evidence: b.Evidence}
 	defer func() {
 		if r := recover(); r != nil {
 			rep.conclude(b.panicked(env, r))
 		}
+		rep.fit(b.maxReport())
 	}()
 	judge, err := b.plan(env, opts)
 	if err != nil {
@@ -101,88 +105,4 @@ func (b *Builtin) panicked(env *Env, r any) error {
 		env.Log.Error("check panicked", slog.String("builtin", b.Name), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
 	}
 	return Errorf(Internal, "%s failed inside; this is a defect of chartseal, its log has the details", b.Name)
-}
-
-// DecodeStrict reads one JSON object into a struct of options. Unknown and
-// repeated fields are refused by name; the error says which field was meant.
-func DecodeStrict(raw []byte, into any) error {
-	if err := uniqueKeys(raw); err != nil {
-		return Errorf(InvalidOptions, "options %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return Errorf(InvalidOptions, "options %s", explain(err, into))
-	}
-	return nil
-}
-
-func explain(err error, into any) string {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		return fmt.Sprintf("field %q is a %s, want %s", wrongType.Field, wrongType.Value, wrongType.Type)
-	}
-	const unknown = "json: unknown field "
-	if name, ok := strings.CutPrefix(err.Error(), unknown); ok {
-		return fmt.Sprintf("have the unknown field %s; known are %s", name, strings.Join(fieldNames(into), ", "))
-	}
-	return "are not a JSON object: " + err.Error()
-}
-
-func fieldNames(into any) []string {
-	t := reflect.TypeOf(into)
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	var names []string
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
-}
-
-// uniqueKeys refuses JSON in which one object names a member twice, also when
-// the two differ only in case, since encoding/json would take either.
-func uniqueKeys(raw []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	if err := uniqueValue(dec); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("are followed by more JSON")
-	}
-	return nil
-}
-
-func uniqueValue(dec *json.Decoder) error {
-	tok, err := dec.Token()
-	if err != nil {
-		return fmt.Errorf("are not JSON: %w", err)
-	}
-	delim, nested := tok.(json.Delim)
-	if !nested {
-		return nil
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		if delim == '{' {
-			key, err := dec.Token()
-			if err != nil {
-				return fmt.Errorf("are not JSON: %w", err)
-			}
-			folded := strings.ToLower(fmt.Sprint(key))
-			if seen[folded] {
-				return fmt.Errorf("name the field %q twice", key)
-			}
-			seen[folded] = true
-		}
-		if err := uniqueValue(dec); err != nil {
-			return err
-		}
-	}
-	_, err = dec.Token()
-	return err
 }

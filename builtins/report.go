@@ -5,6 +5,7 @@ package builtins
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -97,7 +98,7 @@ func (r *Report) Step(name string, err error) error {
 }
 
 func (r *Report) check(name string, status Status, detail string) {
-	r.Checks = append(r.Checks, CheckResult{Name: name, Status: status, Detail: Printable(detail)})
+	r.Checks = append(r.Checks, CheckResult{Name: name, Status: status, Detail: printable(detail, maxForeign)})
 }
 
 // conclude is the only place where an error becomes a verdict.
@@ -116,6 +117,7 @@ func (r *Report) conclude(err error) {
 const (
 	maxForeign = 256
 	maxReason  = 3 * maxForeign
+	maxRef     = 2048
 )
 
 // Clip shortens foreign text to what a reason may carry.
@@ -123,13 +125,15 @@ func Clip(s string) string { return clip(s, maxForeign) }
 
 // Printable is s as it may stand in a report: no control characters, at most
 // a reason long.
-func Printable(s string) string {
+func Printable(s string) string { return printable(s, maxReason) }
+
+func printable(s string, limit int) string {
 	return clip(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(s, "\uFFFD")), maxReason)
+	}, strings.ToValidUTF8(s, "\uFFFD")), limit)
 }
 
 func clip(s string, limit int) string {
@@ -137,6 +141,61 @@ func clip(s string, limit int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…"
+}
+
+// A Shrinker is evidence that can be given in fewer bytes.
+type Shrinker interface {
+	// Shrink gives less of the evidence, and says what was left out; "" if
+	// there is nothing to leave out.
+	Shrink() (less any, left string)
+}
+
+// Shrink leaves out first the user IDs, which the signers wrote themselves,
+// then half of the signers.
+func (s Signatures) Shrink() (any, string) {
+	less := Signatures{Signers: slices.Clone(s.Signers)}
+	for i := range less.Signers {
+		less.Signers[i].UserIDs = nil
+	}
+	if !reflect.DeepEqual(less, s) {
+		return less, "user IDs left out"
+	}
+	if n := len(s.Signers); n > 1 {
+		return Signatures{Signers: less.Signers[:n/2]}, "signers left out"
+	}
+	return s, ""
+}
+
+// fit makes the report at most limit bytes of JSON, leaving out words before
+// evidence and never the verdict.
+func (r *Report) fit(limit int) {
+	if r.size() <= limit {
+		return
+	}
+	for i := range r.Checks {
+		r.Checks[i].Detail = ""
+	}
+	r.Ref, r.Reason = clip(r.Ref, maxForeign), clip(r.Reason, maxForeign)
+	for r.size() > limit {
+		shrinker, ok := r.Evidence.(Shrinker)
+		if !ok {
+			return
+		}
+		less, left := shrinker.Shrink()
+		if left == "" {
+			return
+		}
+		r.Evidence = less
+		r.Skip("report", left+" to keep the report short")
+	}
+}
+
+func (r *Report) size() int {
+	raw, err := json.Marshal(*r)
+	if err != nil {
+		return 0
+	}
+	return len(raw)
 }
 
 // MarshalJSON writes the common fields and the evidence as one flat object
