@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	yamlv2 "go.yaml.in/yaml/v2"
+	"sigs.k8s.io/yaml"
+
+	"github.com/chartseal/chartseal/builtins"
+)
+
+// StrictYAML decodes the one document in raw into the struct that into points
+// to. The values are those that Helm would read. Refused is what another
+// reader could read otherwise: a key that is there twice, or that differs
+// from a known one in case only, or is no string; a null in a list; a second
+// document; aliases that multiply the text. Keys that into does not know are
+// skipped.
+//
+// The error has no code: what malformed text means is the caller's to say.
+func StrictYAML(raw []byte, into any) error {
+	_, err := decodeStrict(raw, into)
+	return err
+}
+
+// decodeStrict also gives the document as it was written, before its values
+// took the types of into.
+func decodeStrict(raw []byte, into any) (map[any]any, error) {
+	document, err := soleDocument(raw)
+	if err != nil {
+		return nil, err
+	}
+	// Without aliases no text decodes to more than twice its size.
+	c := checker{allowance: 4*len(raw) + 64<<10}
+	if err := c.check("", document, reflect.TypeOf(into).Elem()); err != nil {
+		return nil, err
+	}
+	if err := yaml.Unmarshal(raw, into); err != nil {
+		return nil, foreign(err)
+	}
+	return document, nil
+}
+
+// soleDocument parses with the parser that Helm's own YAML package uses.
+func soleDocument(raw []byte) (map[any]any, error) {
+	var first, second any
+	dec := yamlv2.NewDecoder(bytes.NewReader(raw))
+	dec.SetStrict(true)
+	if err := dec.Decode(&first); errors.Is(err, io.EOF) {
+		return nil, errors.New("empty document")
+	} else if err != nil {
+		return nil, foreign(err)
+	}
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, errors.New("text after the first YAML document")
+	}
+	document, ok := first.(map[any]any)
+	if !ok {
+		return nil, errors.New("document is not a mapping")
+	}
+	return document, nil
+}
+
+// foreign keeps of a parser's error what may be shown: it repeats the text parsed.
+func foreign(err error) error {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	for _, noise := range []string{"error converting YAML to JSON: ", "error unmarshaling JSON: ", "while decoding JSON: ", "yaml: ", "json: ", "unmarshal errors: "} {
+		text = strings.TrimPrefix(text, noise)
+	}
+	return fmt.Errorf("not strict YAML: %q", builtins.Clip(text))
+}
+
+// A checker walks a decoded document beside the type it is meant for.
+type checker struct {
+	allowance int // what is left of the size that the text can have without tricks
+}
+
+func (c *checker) check(at string, v any, t reflect.Type) error {
+	c.allowance--
+	if s, ok := v.(string); ok {
+		c.allowance -= len(s)
+	}
+	if c.allowance < 0 {
+		return errors.New("aliases multiply the document beyond its size")
+	}
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch v := v.(type) {
+	case map[any]any:
+		return c.checkMapping(at, v, t)
+	case []any:
+		return c.checkList(at, v, t)
+	}
+	return nil
+}
+
+func (c *checker) checkMapping(at string, m map[any]any, t reflect.Type) error {
+	byKey := make(map[string]any, len(m))
+	for k, v := range m {
+		key, ok := k.(string)
+		if !ok {
+			return errors.New(in(at) + "a key is not a string")
+		}
+		byKey[key] = v
+	}
+	for _, key := range slices.Sorted(maps.Keys(byKey)) {
+		c.allowance -= len(key)
+		known, err := valueType(t, key)
+		if err != nil {
+			return fmt.Errorf("%s%w", in(at), err)
+		}
+		if err := c.check(at+"."+key, byKey[key], known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkList(at string, list []any, t reflect.Type) error {
+	var elem reflect.Type
+	if t != nil && t.Kind() == reflect.Slice {
+		elem = t.Elem()
+	}
+	for i, v := range list {
+		if v == nil {
+			return fmt.Errorf("%sentry %d is null", in(at), i+1)
+		}
+		if err := c.check(at, v, elem); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// in names a place in a document, quoted since its keys are foreign.
+func in(at string) string {
+	if at == "" {
+		return ""
+	}
+	return fmt.Sprintf("%q: ", builtins.Clip(strings.TrimPrefix(at, ".")))
+}
+
+// valueType is the type that key's value goes to in t; nil if t does not know key.
+func valueType(t reflect.Type, key string) (reflect.Type, error) {
+	switch {
+	case t == nil:
+		return nil, nil
+	case t.Kind() == reflect.Map:
+		return t.Elem(), nil
+	case t.Kind() != reflect.Struct:
+		return nil, nil
+	}
+	var known reflect.Type
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		switch {
+		case name == key:
+			known = t.Field(i).Type
+		case strings.EqualFold(name, key):
+			// encoding/json would take it for the field.
+			return nil, fmt.Errorf("key %q differs from %q in case only", builtins.Clip(key), name)
+		}
+	}
+	return known, nil
+}
