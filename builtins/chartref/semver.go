@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chartref
+
+import "strings"
+
+// SemVer says whether s is a version by Semantic Versioning 2.0.0, exactly:
+// three numbers without leading zeros, no "v" before them.
+func SemVer(s string) bool {
+	core, build, hasBuild := strings.Cut(s, "+")
+	core, pre, hasPre := strings.Cut(core, "-")
+	numbers := strings.Split(core, ".")
+	return len(numbers) == 3 && every(numbers, numeric) &&
+		(!hasPre || every(strings.Split(pre, "."), preRelease)) &&
+		(!hasBuild || every(strings.Split(build, "."), identifier))
+}
+
+func every(parts []string, ok func(string) bool) bool {
+	for _, part := range parts {
+		if !ok(part) {
+			return false
+		}
+	}
+	return true
+}
+
+// > Numeric identifiers MUST NOT include leading zeroes.
+// https://semver.org/#spec-item-9
+func numeric(s string) bool { return digits(s) && (s == "0" || s[0] != '0') }
+
+func preRelease(s string) bool { return identifier(s) && (!digits(s) || numeric(s)) }
+
+func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// > Identifiers MUST comprise only ASCII alphanumerics and hyphens.
+// https://semver.org/#spec-item-9
+func identifier(s string) bool {
+	for _, r := range s {
+		if r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
+			return false
+		}
+	}
+	return s != ""
+}
