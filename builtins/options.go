@@ -156,6 +156,8 @@ func uniqueValue(dec *json.Decoder) error {
 			return err
 		}
 	}
-	_, err = dec.Token()
-	return err
+	if _, err := dec.Token(); err != nil {
+		return fmt.Errorf("are not JSON: %w", err)
+	}
+	return nil
 }

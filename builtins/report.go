@@ -153,17 +153,16 @@ type Shrinker interface {
 // Shrink leaves out first the user IDs, which the signers wrote themselves,
 // then half of the signers.
 func (s Signatures) Shrink() (any, string) {
-	less := Signatures{Signers: slices.Clone(s.Signers)}
-	for i := range less.Signers {
-		less.Signers[i].UserIDs = nil
+	less, left := slices.Clone(s.Signers), ""
+	for i := range less {
+		if len(less[i].UserIDs) > 0 {
+			less[i].UserIDs, left = nil, "user IDs left out"
+		}
 	}
-	if !reflect.DeepEqual(less, s) {
-		return less, "user IDs left out"
+	if left == "" && len(less) > 1 {
+		less, left = less[:len(less)/2], "signers left out"
 	}
-	if n := len(s.Signers); n > 1 {
-		return Signatures{Signers: less.Signers[:n/2]}, "signers left out"
-	}
-	return s, ""
+	return Signatures{Signers: less}, left
 }
 
 // fit makes the report at most limit bytes of JSON, leaving out words before
@@ -217,7 +216,8 @@ func (r Report) MarshalJSON() ([]byte, error) {
 	return append(append(head[:len(head)-1], ','), tail[1:]...), nil
 }
 
-// fillLists turns nil lists into empty ones, so that JSON has [] and never null.
+// fillLists turns nil lists into empty ones, so that JSON has [] and never
+// null. Lists are copied first: the report may be shared.
 func fillLists(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -225,9 +225,9 @@ func fillLists(v reflect.Value) {
 			fillLists(v.Field(i))
 		}
 	case reflect.Slice:
-		if v.IsNil() {
-			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
-		}
+		filled := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		reflect.Copy(filled, v)
+		v.Set(filled)
 		for i := range v.Len() {
 			fillLists(v.Index(i))
 		}
