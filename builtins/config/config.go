@@ -61,11 +61,11 @@ const maxFile = 1 << 20
 func Load(path string) (*Config, error) {
 	raw, err := readRegular(path, maxFile)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, err
 	}
 	config, err := parse(raw, filepath.Dir(path))
 	if err != nil {
-		return nil, fmt.Errorf("configuration %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return config, nil
 }
