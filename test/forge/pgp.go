@@ -287,7 +287,8 @@ func framedPacket(tag byte, body []byte) []byte {
 	return append(b, body...)
 }
 
-var config = &packet.Config{}
+// config leaves out the salt that the library adds, which SHA-1 has no size for.
+var config = &packet.Config{NonDeterministicSignaturesViaNotation: new(bool)}
 
 // rsaKeys keeps what is slow to make; a key's date makes another key of it.
 var rsaKeys sync.Map
