@@ -5,6 +5,7 @@ package helm
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -177,10 +178,20 @@ func (p *plan) parse(prov []byte) (*Unverified, error) {
 	})
 }
 
-// parseConfig reads the JSON of a registry config as the YAML that it also is.
+// parseConfig reads the JSON of a registry config as Helm's loader would read
+// the same as YAML. It is written anew first: what JSON may escape, as half of
+// a surrogate pair, YAML may not.
 func (p *plan) parseConfig(config []byte) (*chart.Metadata, error) {
 	return remember(p.env, "helm/config", builtins.SHA256(config), chartSize, func() (*chart.Metadata, error) {
-		return archive.ParseMetadata(config)
+		var values map[string]any
+		if err := builtins.DecodeStrictAs("values", config, &values); err != nil {
+			return nil, err
+		}
+		plain, err := json.Marshal(values)
+		if err != nil {
+			return nil, err
+		}
+		return archive.ParseMetadata(plain)
 	})
 }
 
