@@ -250,6 +250,7 @@ var indexes = []struct {
 	{"entries in flow style", "apiVersion: v1\nentries: {web: [{version: 1.2.3, urls: [web.tgz]}]}\n", builtins.OK},
 	{"chart in flow style", "apiVersion: v1\nentries:\n  web: [{version: 1.2.3,\n    urls: [web.tgz]}]\n", builtins.OK},
 	{"JSON", `{"apiVersion": "v1", "entries": {"api": [], "web": [{"version": "1.2.2"}, {"version": "1.2.3", "urls": ["web.tgz"]}]}}`, builtins.OK},
+	{"JSON with escapes", `{"apiVersion": "v1", "entries": {"web": [{"description": "\ud83d\ude00 \/ \u002b", "annotations": {"a": "1", "A": "2"}, "version": "1.2.3", "urls": ["web\u002etgz"]}]}}`, builtins.OK},
 	{"members after entries", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\npublicKeys:\n- x\nserverInfo: {}\n", builtins.OK},
 	{"without final newline", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]", builtins.OK},
 	{"an odd entry beside", "apiVersion: v1\nentries:\n  web:\n  - version: 1.10\n    urls: 7\n  - version: 1.2.3\n    urls: [web.tgz]\n  - nothing: here\n", builtins.OK},
