@@ -46,7 +46,7 @@ type Chart struct {
 // A File is a file of a chart.
 type File struct {
 	Path   string // from the chart's root, with slashes
-	Digest string // sha256:<hex>
+	Digest string // sha256:<hex>, without a byte order mark: Helm drops one
 	Size   int64
 }
 

@@ -3,6 +3,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -97,18 +98,27 @@ func (w *walk) keep(owner *node, at, path string, r io.Reader) error {
 	}
 	owner.Raw[path] = raw
 	if w.contents {
-		owner.Files = append(owner.Files, File{Path: path, Digest: builtins.SHA256(raw), Size: int64(len(raw))})
+		digest := builtins.SHA256(bytes.TrimPrefix(raw, byteOrderMark))
+		owner.Files = append(owner.Files, File{Path: path, Digest: digest, Size: int64(len(raw))})
 	}
 	return nil
 }
 
 func (w *walk) fingerprint(owner *node, at, path string, r io.Reader) error {
 	w.hash.Reset()
+	head := w.buf[:len(byteOrderMark)]
+	n, err := io.ReadFull(r, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return readFault(err)
+	}
+	size := int64(n)
+	w.hash.Write(bytes.TrimPrefix(head[:n], byteOrderMark))
 	// The struct hides a WriteTo that would ignore the buffer.
-	size, err := io.CopyBuffer(w.hash, struct{ io.Reader }{r}, w.buf)
+	rest, err := io.CopyBuffer(w.hash, struct{ io.Reader }{r}, w.buf)
 	if err != nil {
 		return readFault(err)
 	}
+	size += rest
 	digest := "sha256:" + hex.EncodeToString(w.hash.Sum(nil))
 	owner.Files = append(owner.Files, File{Path: path, Digest: digest, Size: size})
 	return nil

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/archive"
+)
+
+// A tree is a chart with all that lies in it, and what is found out about it.
+type tree struct {
+	chart   *archive.Chart
+	top     *level // of it
+	rules   *rules
+	prover  *prover // without kinds, bytes are not looked at
+	ignored ignored // nothing, unless the chart is a directory
+
+	sync, contents, bytes findings
+	dependencies          []Dependency
+	proven                map[string]int // by kind of evidence
+	asSets                int            // dependencies whose bytes are gone
+	seen                  map[*vendored]bool
+}
+
+// read reads the chart. What it says of the digest holds for an archive that
+// is refused as well.
+func (p *plan) read(ctx context.Context, artifact builtins.Artifact, rep *builtins.Report) (*tree, error) {
+	info := artifact.Info()
+	rep.Digest = info.Digest
+	c, err := p.readChart(ctx, artifact)
+	if refused := (*archive.Refused)(nil); errors.As(err, &refused) {
+		describe(rep, refused.Digest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	describe(rep, c.Digest)
+	rep.Chart.Name, rep.Chart.Version = clip(c.Metadata.Name), clip(c.Metadata.Version)
+	t := &tree{
+		chart: c, seen: map[*vendored]bool{}, proven: map[string]int{},
+		rules:  &rules{aliases: p.aliases, allowFiles: p.allowFiles, source: p.env.Source, plain: map[string]error{}},
+		prover: &prover{env: p.env, kinds: p.kinds, limits: p.env.Limits, known: map[*vendored]proof{}},
+	}
+	if info.Directory {
+		t.ignored, err = parseIgnored(c.Raw[".helmignore"])
+	}
+	return t, err
+}
+
+func (p *plan) readChart(ctx context.Context, artifact builtins.Artifact) (*archive.Chart, error) {
+	if fsys, ok := artifact.Dir(); ok {
+		return archive.ReadDirContents(ctx, fsys, p.env.Limits)
+	}
+	body, err := artifact.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return archive.ReadContents(ctx, body, p.env.Limits)
+}
+
+func describe(rep *builtins.Report, digest string) {
+	rep.Chart.Digest = digest
+	if rep.Digest == "" {
+		rep.Digest = digest
+	}
+}
+
+// maxDependencies is more than fit into a report, whatever they are called.
+const maxDependencies = maxReport / len(`{"name":"","version":"","repository":"","digest":"","evidence":"","code":"","reason":""}`)
+
+// descend judges the chart at a place and then, one by one, the dependencies
+// that were found. outer is the proof of the chart itself: what lies in proven
+// bytes is proven.
+func (t *tree) descend(ctx context.Context, at string, c *archive.Chart, outer proof) error {
+	l := newLevel(at, c, t.rules, t.ignored)
+	if t.top == nil {
+		t.top = l
+	}
+	if n := len(t.dependencies) + len(l.wanted); n > maxDependencies {
+		return tooManyDependencies(n)
+	}
+	t.sync = append(t.sync, l.sync(ctx, t.rules)...)
+	t.contents = append(t.contents, l.contents()...)
+	for _, w := range l.wanted {
+		proven := t.judge(ctx, l, w, outer)
+		if w.found == nil || t.seen[w.found] {
+			continue
+		}
+		t.seen[w.found] = true
+		if err := t.descend(ctx, w.found.at, w.found.Chart, proven); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tooManyDependencies(n int) error {
+	return builtins.Errorf(builtins.TooMany, "%d dependencies do not fit into a report", n)
+}
+
+// judge judges the bytes of one dependency and lists it.
+func (t *tree) judge(ctx context.Context, l *level, w *wanted, outer proof) (proven proof) {
+	d := Dependency{Name: clip(w.name), Version: clip(w.version), Repository: show(w.repository)}
+	switch {
+	case w.found == nil:
+		proven.err = w.problem
+	case outer.kind != "":
+		proven = proof{kind: outer.kind, detail: "it lies in " + quoted(l.at)}
+	case len(t.prover.kinds) > 0:
+		proven = t.prover.prove(ctx, t.subject(l, w))
+		if !t.seen[w.found] {
+			t.bytes.add(w.found.at, proven.err)
+		}
+	}
+	if w.found != nil {
+		d.Version, d.Digest = clip(w.found.Metadata.Version), w.found.Digest
+		if d.Digest == "" {
+			t.asSets++
+		}
+	}
+	d.Code, d.Evidence, d.Reason = builtins.CodeOf(proven.err), proven.kind, proven.detail
+	if proven.err != nil {
+		d.Reason = builtins.Printable(clip(proven.err.Error()))
+	}
+	t.proven[proven.kind]++
+	t.dependencies = append(t.dependencies, d)
+	return proven
+}
+
+func (t *tree) subject(l *level, w *wanted) *subject {
+	return &subject{
+		vendored: w.found, archive: w.archive, pin: l.pin(w), ignored: t.ignored.inside(w.found.Subchart),
+		ref: dependencyRef(w.repository, w.name, w.found.Metadata.Version),
+	}
+}
+
+// report gives the verdict, the first finding's, and all that led to it.
+func (t *tree) report(rep *builtins.Report) error {
+	rep.Trust = trustOf(t.prover.trust)
+	_ = rep.Step("locks", t.sync.verdict())
+	_ = rep.Step("contents", t.contents.verdict())
+	t.reportBytes(rep)
+	all := slices.Concat(t.sync, t.contents, t.bytes)
+	locked, err := fit(t.dependencies, all)
+	rep.Evidence = locked
+	if left := len(all) - len(locked.Findings); left > 0 {
+		rep.Skip("findings", fmt.Sprintf("%d more are left out", left))
+	}
+	return cmp.Or(err, all.verdict())
+}
+
+func (t *tree) reportBytes(rep *builtins.Report) {
+	if len(t.prover.kinds) == 0 {
+		rep.Skip("bytes", "content is empty: nothing was asked to prove the bytes")
+		return
+	}
+	var by []string
+	for _, k := range t.prover.kinds {
+		if n := t.proven[k.name]; n > 0 {
+			by = append(by, fmt.Sprintf("%d by %s", n, k.name))
+		}
+	}
+	if rep.Step("bytes", t.bytes.verdict()) == nil && len(by) > 0 {
+		rep.Pass("evidence", strings.Join(by, ", "))
+	}
+	if t.proven[byLock.name] > 0 {
+		rep.Pass("pins", "pins in a chart are only as trustworthy as the chart")
+	}
+	if t.asSets > 0 {
+		rep.Skip("archives", fmt.Sprintf("%d dependencies lie unpacked: their archives' bytes are gone, files were compared as sets", t.asSets))
+	}
+}
+
+// trustOf is one digest for the trust that the evidence rests on.
+func trustOf(digests []string) string {
+	slices.Sort(digests)
+	digests = slices.Compact(digests)
+	if len(digests) == 0 {
+		return ""
+	}
+	if len(digests) == 1 {
+		return digests[0]
+	}
+	var all []builtins.Material
+	for _, digest := range digests {
+		all = append(all, builtins.Material{Digest: digest})
+	}
+	return builtins.TrustDigest(all...)
+}
+
+const (
+	maxFindings = 100
+	// commonFields is what a report takes beside the evidence.
+	commonFields = 8 << 10
+)
+
+// fit makes evidence that fits into a report: all dependencies, or TooMany,
+// and of the findings as many as there is room for, at least one.
+func fit(dependencies []Dependency, found findings) (locked Locked, err error) {
+	room := maxReport - commonFields
+	for _, d := range dependencies {
+		if room -= sizeOf(d); room < maxFinding {
+			return locked, tooManyDependencies(len(dependencies))
+		}
+		locked.Dependencies = append(locked.Dependencies, d)
+	}
+	for _, f := range found[:min(len(found), maxFindings)] {
+		told := Finding{Code: builtins.CodeOf(f.err), Path: builtins.Printable(clip(f.path)), Reason: builtins.Printable(f.err.Error())}
+		if room -= sizeOf(told); room < 0 {
+			break
+		}
+		locked.Findings = append(locked.Findings, told)
+	}
+	return locked, nil
+}
+
+// maxFinding is more than one finding takes.
+const maxFinding = 4 << 10
+
+func sizeOf(v any) int {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // it is made of strings
+	}
+	return len(text) + len(",")
+}
