@@ -31,7 +31,7 @@ bench: build tools ## Measure against real helm in one run, then our parts alone
 
 .PHONY: tools
 tools: # real helm and linters, built from modules of their own
-	test/tools/build.sh $(TOOLS) helm3 helm4
+	test/tools/build.sh $(TOOLS) helm3 helm4 gatekeeper
 
 check: ## Check formatting, generated files, lint and Rego
 	.ci/check

@@ -20,6 +20,7 @@ type walk struct {
 	ctx      context.Context // of the one call that the walk lives for
 	limits   builtins.Limits
 	contents bool
+	vendored bool
 
 	unpacked int64 // bytes left of limits.ArchiveUnpacked
 	entries  int64 // left of limits.ArchiveEntries
@@ -29,9 +30,9 @@ type walk struct {
 	buf  []byte
 }
 
-func newWalk(ctx context.Context, limits builtins.Limits, contents bool) *walk {
+func newWalk(ctx context.Context, limits builtins.Limits, wanted extent) *walk {
 	return &walk{
-		ctx: ctx, limits: limits, contents: contents,
+		ctx: ctx, limits: limits, contents: wanted >= withContents, vendored: wanted == vendored,
 		unpacked: limits.ArchiveUnpacked, entries: limits.ArchiveEntries, metadata: limits.Metadata,
 		hash: sha256.New(), buf: make([]byte, chunkSize),
 	}
@@ -81,12 +82,27 @@ func (w *walk) subchart(owner *node, at, path string, depth int64, r io.Reader) 
 	in := newStream(w.ctx, r, w.limits.ArchiveFile, w.contents)
 	defer in.close()
 	c, err := w.archive(in, depth)
+	var refused error
+	if w.vendored && depth == 1 && refusable(err) {
+		refused = within(at, err)
+		c, err = new(Chart), in.drain()
+	}
 	if err != nil {
 		return within(at, err)
 	}
 	c.Digest, c.Size = in.digest(), in.size
-	owner.Subcharts = append(owner.Subcharts, Subchart{Path: path, Chart: c})
+	owner.Subcharts = append(owner.Subcharts, Subchart{Path: path, Chart: c, Refused: refused})
 	return nil
+}
+
+// refusable says whether err is about an archive, and not about what reading
+// it may cost or whether it can be read.
+func refusable(err error) bool {
+	switch builtins.CodeOf(err) {
+	case builtins.AmbiguousArchive, builtins.NotAChart, builtins.MalformedChart:
+		return true
+	}
+	return false
 }
 
 // keep takes a small file whole.
