@@ -14,7 +14,7 @@ import (
 func (l *level) contents() (found findings) {
 	byName := map[string][]*vendored{}
 	for _, v := range l.vendored {
-		byName[v.Metadata.Name] = append(byName[v.Metadata.Name], v)
+		byName[v.name] = append(byName[v.name], v)
 	}
 	for _, w := range l.wanted {
 		w.claim(byName[w.name], &found)
@@ -30,7 +30,11 @@ func (l *level) contents() (found findings) {
 		}
 	}
 	for _, v := range l.vendored {
-		if !v.claimed {
+		switch {
+		case v.claimed:
+		case v.Refused != nil:
+			found.add(v.at, v.Refused)
+		default:
 			found.add(v.at, builtins.Errorf(builtins.DependencyUndeclared, "it is %s, which is not locked", v.is()))
 		}
 	}
@@ -43,7 +47,7 @@ func (w *wanted) claim(named []*vendored, found *findings) {
 	var hidden []*vendored
 	for _, v := range named {
 		switch {
-		case !w.fits(v.Metadata.Version, v.version):
+		case !w.fits(v.version, v.parsed):
 		case v.hidden:
 			hidden = append(hidden, v)
 		default:
@@ -74,7 +78,7 @@ func (w *wanted) take(v *vendored, found *findings) {
 // any of them, whatever the lock says.
 func (w *wanted) rivals(named []*vendored, found *findings) {
 	for _, v := range named {
-		if w.found != nil && v.claimed && !w.fits(v.Metadata.Version, v.version) && w.request.has(v.version) {
+		if w.found != nil && v.claimed && !w.fits(v.version, v.parsed) && w.request.has(v.parsed) {
 			found.add(v.at, builtins.Errorf(builtins.DependencyDuplicate, "it is %s, which the chart takes as well for the locked %s", v.is(), quoted(w.version)))
 		}
 	}
@@ -92,18 +96,22 @@ func (l *level) pairLeftovers(found *findings) {
 	for _, v := range l.vendored {
 		w := places[v.Path]
 		if w == nil {
-			w = names[v.Metadata.Name]
+			w = names[v.name]
 		}
-		if w == nil || w.problem != nil || v.claimed || v.hidden {
+		if w == nil || w.found != nil || w.problem != nil || v.claimed || v.hidden {
 			continue
 		}
 		v.claimed = true
+		if v.Refused != nil {
+			w.found = v // its bytes are judged, not what they say
+			continue
+		}
 		w.problem = builtins.Errorf(builtins.DependencyMismatch, "it is %s, where %s %s is wanted", v.is(), quoted(w.name), quoted(w.version))
 		found.add(v.at, w.problem)
 	}
 }
 
 // is names a chart in charts/ by what it says of itself.
-func (v *vendored) is() string { return quoted(v.Metadata.Name) + " " + quoted(v.Metadata.Version) }
+func (v *vendored) is() string { return quoted(v.name) + " " + quoted(v.version) }
 
 func quoted(s string) string { return fmt.Sprintf("%q", builtins.Clip(s)) }

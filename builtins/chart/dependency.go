@@ -43,9 +43,19 @@ type wanted struct {
 type vendored struct {
 	archive.Subchart
 	at      string // path from the chart itself
-	version *semver.Version
+	name    string // what it says of itself; "" for an archive that is no chart
+	version string
+	parsed  *semver.Version
 	hidden  bool // by .helmignore, so that Helm does not see it
 	claimed bool
+}
+
+func newVendored(sub archive.Subchart, at string, hidden bool) *vendored {
+	v := &vendored{Subchart: sub, at: at, hidden: hidden}
+	if sub.Refused == nil {
+		v.name, v.version, v.parsed = sub.Metadata.Name, sub.Metadata.Version, parseVersion(sub.Metadata.Version)
+	}
+	return v
 }
 
 // packed says whether it lies there as an archive, whose bytes have a digest.
@@ -58,9 +68,7 @@ func newLevel(at string, c *archive.Chart, r *rules, ignored ignored) *level {
 	l.wanted = l.wants(r)
 	for _, sub := range c.Subcharts {
 		place := l.path(sub.Path)
-		l.vendored = append(l.vendored, &vendored{
-			Subchart: sub, at: place, version: parseVersion(sub.Metadata.Version), hidden: ignored.has(place, sub.Digest == ""),
-		})
+		l.vendored = append(l.vendored, newVendored(sub, place, ignored.has(place, sub.Digest == "")))
 	}
 	return l
 }
@@ -157,7 +165,7 @@ func (l *level) pin(w *wanted) *Pin {
 		return nil
 	}
 	for i, pin := range l.pins.Dependencies {
-		if pin.Name == w.name && pin.Version == w.found.Metadata.Version && pin.Repository == w.repository {
+		if pin.Name == w.name && pin.Version == w.found.version && pin.Repository == w.repository {
 			return &l.pins.Dependencies[i]
 		}
 	}

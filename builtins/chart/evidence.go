@@ -63,11 +63,17 @@ func (p *prover) prove(ctx context.Context, s *subject) proof {
 		return found
 	}
 	found := p.search(ctx, s)
+	if s.Refused != nil && builtins.CodeOf(found.err) != builtins.DependencyTampered {
+		found = proof{err: s.Refused}
+	}
 	p.known[s.vendored] = found
 	return found
 }
 
 func (p *prover) search(ctx context.Context, s *subject) proof {
+	if len(p.kinds) == 0 {
+		return proof{}
+	}
 	var open error
 	var silent []string
 	for _, k := range p.kinds {
@@ -85,7 +91,7 @@ func (p *prover) search(ctx context.Context, s *subject) proof {
 	if open != nil {
 		return proof{err: open}
 	}
-	return proof{err: builtins.Errorf(builtins.ContentUnverified, "nothing proves %s: %s", s.is(), strings.Join(silent, "; "))}
+	return proof{err: builtins.Errorf(builtins.ContentUnverified, "nothing proves it: %s", strings.Join(silent, "; "))}
 }
 
 // how says what was compared, if it was not the archive's bytes.

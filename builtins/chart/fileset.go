@@ -47,6 +47,9 @@ func newFileSet(c *archive.Chart, at string, ignored ignored) (FileSet, error) {
 		if ignored.has(place, sub.Digest == "") {
 			continue
 		}
+		if sub.Refused != nil {
+			return nil, sub.Refused
+		}
 		below, err := newFileSet(sub.Chart, place, ignored.inside(sub))
 		if err == nil {
 			err = set.put(sub.Metadata.Name, below)

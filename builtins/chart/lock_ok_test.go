@@ -124,6 +124,15 @@ var mutations = []mutation{
 		b[9] ^= 1 // the operating system that gzip notes
 		return string(b)
 	})), code: builtins.DependencyTampered, path: tgz, reason: "its repository says sha256:"},
+	{name: "A1 echo tamper >> archive", deps: commonOnly, change: file(tgz, func(s string) string { return s + "tamper\n" }),
+		code: builtins.DependencyTampered, path: tgz, reason: "its repository says " + builtins.SHA256(subchart("common", "1.0.0"))},
+	{name: "A13 published with bytes after the end", deps: commonOnly, change: func(_ *testing.T, w *world) {
+		w.files[tgz] += "tamper\n"
+		w.publish(stable, "common", "1.0.0", []byte(w.files[tgz]))
+	}, code: builtins.AmbiguousArchive, path: tgz, reason: "bytes after the end"},
+	{name: "A13 bytes after the end, and none asked for", deps: commonOnly, twin: option("content", []string{}), change: all(option("content", []string{}), file(tgz, func(s string) string { return s + "tamper\n" })),
+		code: builtins.AmbiguousArchive, path: tgz, reason: "bytes after the end"},
+	{name: "A13 undeclared archive that is no chart", change: put("charts/zz.tgz", "tamper"), code: builtins.NotAChart, path: "charts/zz.tgz", reason: "zz.tgz"},
 	{name: "A1 without any evidence", deps: commonOnly, change: func(_ *testing.T, w *world) { w.sources = source.Map{} },
 		code: builtins.ContentUnverified, path: tgz, reason: "lock: it is not pinned; repository: there is no"},
 	{name: "A1 index without a digest", deps: commonOnly, change: func(_ *testing.T, w *world) {

@@ -97,7 +97,7 @@ func newPins(l *level, ignored ignored) (Pins, error) {
 	var pins Pins
 	for _, w := range l.wanted {
 		set, err := newFileSet(w.found.Chart, w.found.at, ignored.inside(w.found.Subchart))
-		pin := Pin{Name: w.name, Version: w.found.Metadata.Version, Repository: w.repository, Archive: w.found.Digest}
+		pin := Pin{Name: w.name, Version: w.found.version, Repository: w.repository, Archive: w.found.Digest}
 		switch {
 		case err == nil:
 			pin.Files = set.Digest()

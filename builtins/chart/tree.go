@@ -57,14 +57,14 @@ func (p *plan) read(ctx context.Context, artifact builtins.Artifact, rep *builti
 
 func (p *plan) readChart(ctx context.Context, artifact builtins.Artifact) (*archive.Chart, error) {
 	if fsys, ok := artifact.Dir(); ok {
-		return archive.ReadDirContents(ctx, fsys, p.env.Limits)
+		return archive.ReadDirVendored(ctx, fsys, p.env.Limits)
 	}
 	body, err := artifact.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	return archive.ReadContents(ctx, body, p.env.Limits)
+	return archive.ReadVendored(ctx, body, p.env.Limits)
 }
 
 func describe(rep *builtins.Report, digest string) {
@@ -92,7 +92,7 @@ func (t *tree) descend(ctx context.Context, at string, c *archive.Chart, outer p
 	t.contents = append(t.contents, l.contents()...)
 	for _, w := range l.wanted {
 		proven := t.judge(ctx, l, w, outer)
-		if w.found == nil || t.seen[w.found] {
+		if w.found == nil || w.found.Refused != nil || t.seen[w.found] {
 			continue
 		}
 		t.seen[w.found] = true
@@ -115,14 +115,14 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted, outer proof) (pro
 		proven.err = w.problem
 	case outer.kind != "":
 		proven = proof{kind: outer.kind, detail: "it lies in " + quoted(l.at)}
-	case len(t.prover.kinds) > 0:
+	default:
 		proven = t.prover.prove(ctx, t.subject(l, w))
 		if !t.seen[w.found] {
 			t.bytes.add(w.found.at, proven.err)
 		}
 	}
 	if w.found != nil {
-		d.Version, d.Digest = clip(w.found.Metadata.Version), w.found.Digest
+		d.Version, d.Digest = clip(cmp.Or(w.found.version, w.version)), w.found.Digest
 		if d.Digest == "" {
 			t.asSets++
 		}
@@ -139,7 +139,7 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted, outer proof) (pro
 func (t *tree) subject(l *level, w *wanted) *subject {
 	return &subject{
 		vendored: w.found, archive: w.archive, pin: l.pin(w), ignored: t.ignored.inside(w.found.Subchart),
-		ref: dependencyRef(w.repository, w.name, w.found.Metadata.Version),
+		ref: dependencyRef(w.repository, w.name, cmp.Or(w.found.version, w.version)),
 	}
 }
 
