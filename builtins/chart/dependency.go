@@ -3,6 +3,8 @@
 package chart
 
 import (
+	"cmp"
+
 	"github.com/Masterminds/semver/v3"
 	helmchart "helm.sh/helm/v3/pkg/chart"
 
@@ -133,6 +135,10 @@ func (w *wanted) fits(text string, version *semver.Version) bool {
 	return w.version == text
 }
 
+// is the version that was found or, of an archive that is no chart, that
+// should have been.
+func (w *wanted) is() string { return cmp.Or(w.found.version, w.version) }
+
 // stalePins are pins of what the lock does not have.
 func (l *level) stalePins() (stale []Pin) {
 	if l.pins == nil {
@@ -164,8 +170,9 @@ func (l *level) pin(w *wanted) *Pin {
 	if l.pins == nil {
 		return nil
 	}
+	version := w.is()
 	for i, pin := range l.pins.Dependencies {
-		if pin.Name == w.name && pin.Version == w.found.version && pin.Repository == w.repository {
+		if pin.Name == w.name && pin.Version == version && pin.Repository == w.repository {
 			return &l.pins.Dependencies[i]
 		}
 	}

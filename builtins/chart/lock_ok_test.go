@@ -126,6 +126,8 @@ var mutations = []mutation{
 	})), code: builtins.DependencyTampered, path: tgz, reason: "its repository says sha256:"},
 	{name: "A1 echo tamper >> archive", deps: commonOnly, change: file(tgz, func(s string) string { return s + "tamper\n" }),
 		code: builtins.DependencyTampered, path: tgz, reason: "its repository says " + builtins.SHA256(subchart("common", "1.0.0"))},
+	{name: "A1 echo tamper >> pinned archive", change: file(tgz, func(s string) string { return s + "tamper\n" }),
+		code: builtins.DependencyTampered, path: tgz, reason: "chartseal.lock says " + builtins.SHA256(subchart("common", "1.0.0"))},
 	{name: "A13 published with bytes after the end", deps: commonOnly, change: func(_ *testing.T, w *world) {
 		w.files[tgz] += "tamper\n"
 		w.publish(stable, "common", "1.0.0", []byte(w.files[tgz]))

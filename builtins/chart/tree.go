@@ -122,7 +122,7 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted, outer proof) (pro
 		}
 	}
 	if w.found != nil {
-		d.Version, d.Digest = clip(cmp.Or(w.found.version, w.version)), w.found.Digest
+		d.Version, d.Digest = clip(w.is()), w.found.Digest
 		if d.Digest == "" {
 			t.asSets++
 		}
@@ -139,7 +139,7 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted, outer proof) (pro
 func (t *tree) subject(l *level, w *wanted) *subject {
 	return &subject{
 		vendored: w.found, archive: w.archive, pin: l.pin(w), ignored: t.ignored.inside(w.found.Subchart),
-		ref: dependencyRef(w.repository, w.name, cmp.Or(w.found.version, w.version)),
+		ref: dependencyRef(w.repository, w.name, w.is()),
 	}
 }
 
