@@ -25,7 +25,7 @@ import (
 )
 
 // lockedCharts is how many charts are generated.
-const lockedCharts = 300
+const lockedCharts = 400
 
 // A library is repositories and a registry that dependencies come from, with
 // both helms knowing the repositories.
