@@ -54,48 +54,48 @@ func TestKindsOfEvidence(t *testing.T) {
 	bad := []byte(altered("common", "1.0.0"))
 	for _, test := range []struct {
 		name     string
-		change   func(t *testing.T, w *world)
+		change   func(t testing.TB, w *world)
 		code     builtins.Code
 		evidence string
 		reason   string
 	}{
-		{"provenance comes before repository", func(*testing.T, *world) {}, builtins.OK, "provenance", ""},
+		{"provenance comes before repository", func(testing.TB, *world) {}, builtins.OK, "provenance", ""},
 		{"lock comes before provenance", pin, builtins.OK, "lock", ""},
 		{"content gives the order", all(pin, option("content", []string{"repository", "lock"})), builtins.OK, "repository", ""},
-		{"unsigned, the repository proves", func(_ *testing.T, w *world) { w.publish(stable, "common", "1.0.0", good) }, builtins.OK, "repository", ""},
-		{"signed by a stranger, the repository proves", func(_ *testing.T, w *world) { w.sign(mallory, good) }, builtins.OK, "repository", ""},
-		{"unsigned, and only provenance counts", func(_ *testing.T, w *world) {
+		{"unsigned, the repository proves", func(_ testing.TB, w *world) { w.publish(stable, "common", "1.0.0", good) }, builtins.OK, "repository", ""},
+		{"signed by a stranger, the repository proves", func(_ testing.TB, w *world) { w.sign(mallory, good) }, builtins.OK, "repository", ""},
+		{"unsigned, and only provenance counts", func(_ testing.TB, w *world) {
 			w.publish(stable, "common", "1.0.0", good)
 			w.options["content"] = []string{"provenance"}
 		}, builtins.ContentUnverified, "", "no_provenance"},
-		{"signed by a stranger, and only provenance counts", func(_ *testing.T, w *world) {
+		{"signed by a stranger, and only provenance counts", func(_ testing.TB, w *world) {
 			w.sign(mallory, good)
 			w.options["content"] = []string{"provenance"}
 		}, builtins.ContentUnverified, "", "untrusted_signer"},
 		{"A1 altered here", put(tgz, string(bad)), builtins.DependencyTampered, "", "helm.verify_prov says " + builtins.SHA256(good)},
-		{"A1 altered here and in the repository", func(_ *testing.T, w *world) {
+		{"A1 altered here and in the repository", func(_ testing.TB, w *world) {
 			w.files[tgz] = string(bad)
 			w.publish(stable, "common", "1.0.0", bad)
 			w.sign(alice, good)
 		}, builtins.DependencyTampered, "", "digest_mismatch"},
-		{"A1 altered here, in the repository, and the pin too", func(t *testing.T, w *world) {
+		{"A1 altered here, in the repository, and the pin too", func(t testing.TB, w *world) {
 			w.files[tgz] = string(bad)
 			w.pin(t)
 			w.options["content"] = []string{"provenance", "lock"}
 		}, builtins.DependencyTampered, "", builtins.SHA256(good)},
-		{"repository is down", func(_ *testing.T, w *world) { w.down(builtins.Unavailable) }, builtins.Unavailable, "", "provenance: "},
-		{"repository denies", func(_ *testing.T, w *world) { w.down(builtins.Denied) }, builtins.Denied, "", "down"},
-		{"repository is down, the pin proves", func(t *testing.T, w *world) {
+		{"repository is down", func(_ testing.TB, w *world) { w.down(builtins.Unavailable) }, builtins.Unavailable, "", "provenance: "},
+		{"repository denies", func(_ testing.TB, w *world) { w.down(builtins.Denied) }, builtins.Denied, "", "down"},
+		{"repository is down, the pin proves", func(t testing.TB, w *world) {
 			w.pin(t)
 			w.down(builtins.Unavailable)
 		}, builtins.OK, "lock", ""},
-		{"repository is down, the pin contradicts", func(t *testing.T, w *world) {
+		{"repository is down, the pin contradicts", func(t testing.TB, w *world) {
 			w.pin(t)
 			w.files[tgz] = string(bad)
 			w.down(builtins.Unavailable)
 		}, builtins.DependencyTampered, "", "chartseal.lock"},
-		{"repository is not permitted", func(_ *testing.T, w *world) { w.down(builtins.SourceDenied) }, builtins.ContentUnverified, "", "down"},
-		{"an outage and a rejection", func(_ *testing.T, w *world) {
+		{"repository is not permitted", func(_ testing.TB, w *world) { w.down(builtins.SourceDenied) }, builtins.ContentUnverified, "", "down"},
+		{"an outage and a rejection", func(_ testing.TB, w *world) {
 			w.down(builtins.Unavailable)
 			w.files["charts/zz.tgz"] = string(subchart("zz", "1.0.0"))
 		}, builtins.DependencyUndeclared, "", "zz"},
@@ -123,10 +123,10 @@ func TestForms(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
-		change func(t *testing.T, w *world)
+		change func(t testing.TB, w *world)
 		code   builtins.Code
 	}{
-		{"as it should be", func(*testing.T, *world) {}, builtins.OK},
+		{"as it should be", func(testing.TB, *world) {}, builtins.OK},
 		{"pinned", pin, builtins.OK},
 		{"pinned, with one that holds another, a byte order mark and more", rich, builtins.OK},
 		{"published only, with one that holds another, a byte order mark and more", richPublished, builtins.OK},
@@ -136,8 +136,8 @@ func TestForms(t *testing.T) {
 		{"missing", remove(tgz), builtins.DependencyMissing},
 		{"lock out of date", replace("Chart.yaml", "^1.0.0", "^1.0.1"), builtins.LockOutOfSync},
 		{"lock missing", remove("Chart.lock"), builtins.LockMissing},
-		{"no evidence", func(_ *testing.T, w *world) { w.sources = source.Map{} }, builtins.ContentUnverified},
-		{"repository down", func(_ *testing.T, w *world) { w.down(builtins.Unavailable) }, builtins.Unavailable},
+		{"no evidence", func(_ testing.TB, w *world) { w.sources = source.Map{} }, builtins.ContentUnverified},
+		{"repository down", func(_ testing.TB, w *world) { w.down(builtins.Unavailable) }, builtins.Unavailable},
 	} {
 		t.Run("A25 "+test.name, func(t *testing.T) {
 			t.Parallel()
@@ -189,12 +189,12 @@ func richCommon() []byte {
 	)...)
 }
 
-func richPublished(_ *testing.T, w *world) {
+func richPublished(_ testing.TB, w *world) {
 	w.files[tgz] = string(richCommon())
 	w.publish(stable, "common", "1.0.0", []byte(w.files[tgz]))
 }
 
-func rich(t *testing.T, w *world) {
+func rich(t testing.TB, w *world) {
 	richPublished(t, w)
 	w.pin(t)
 	w.sources = source.Map{}
@@ -400,10 +400,10 @@ func TestUnreadable(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		ref    string
-		change func(t *testing.T, w *world)
+		change func(t testing.TB, w *world)
 		code   builtins.Code
 	}{
-		{"no such chart", "other", func(*testing.T, *world) {}, builtins.NotFound},
+		{"no such chart", "other", func(testing.TB, *world) {}, builtins.NotFound},
 		{"loose file in charts", "web", put("charts/README.md", "x"), builtins.NotAChart},
 		{"folder in charts that is no chart", "web", put("charts/x/values.yaml", "x"), builtins.NotAChart},
 	} {

@@ -19,11 +19,11 @@ import (
 type mutation struct {
 	name   string
 	deps   []dep
-	change func(t *testing.T, w *world)
+	change func(t testing.TB, w *world)
 	code   builtins.Code
 	path   string
 	reason string
-	twin   func(t *testing.T, w *world)
+	twin   func(t testing.TB, w *world)
 }
 
 func (m mutation) run(t *testing.T) {
@@ -52,8 +52,8 @@ const tgz = "charts/common-1.0.0.tgz"
 
 var zeros = "sha256:" + strings.Repeat("0", 64)
 
-func file(path string, edit func(string) string) func(*testing.T, *world) {
-	return func(t *testing.T, w *world) {
+func file(path string, edit func(string) string) func(testing.TB, *world) {
+	return func(t testing.TB, w *world) {
 		t.Helper()
 		before := w.files[path]
 		if w.files[path] = edit(before); w.files[path] == before {
@@ -62,20 +62,20 @@ func file(path string, edit func(string) string) func(*testing.T, *world) {
 	}
 }
 
-func replace(path, old, with string) func(*testing.T, *world) {
+func replace(path, old, with string) func(testing.TB, *world) {
 	return file(path, func(s string) string { return strings.Replace(s, old, with, 1) })
 }
 
-func put(path, content string) func(*testing.T, *world) {
-	return func(_ *testing.T, w *world) { w.files[path] = content }
+func put(path, content string) func(testing.TB, *world) {
+	return func(_ testing.TB, w *world) { w.files[path] = content }
 }
 
-func remove(path string) func(*testing.T, *world) {
-	return func(_ *testing.T, w *world) { delete(w.files, path) }
+func remove(path string) func(testing.TB, *world) {
+	return func(_ testing.TB, w *world) { delete(w.files, path) }
 }
 
-func all(changes ...func(*testing.T, *world)) func(*testing.T, *world) {
-	return func(t *testing.T, w *world) {
+func all(changes ...func(testing.TB, *world)) func(testing.TB, *world) {
+	return func(t testing.TB, w *world) {
 		t.Helper()
 		for _, change := range changes {
 			change(t, w)
@@ -83,25 +83,25 @@ func all(changes ...func(*testing.T, *world)) func(*testing.T, *world) {
 	}
 }
 
-func option(name string, value any) func(*testing.T, *world) {
-	return func(_ *testing.T, w *world) { w.options[name] = value }
+func option(name string, value any) func(testing.TB, *world) {
+	return func(_ testing.TB, w *world) { w.options[name] = value }
 }
 
 // relock locks these and leaves everything else.
-func relock(requested, locked []dep) func(*testing.T, *world) {
-	return func(_ *testing.T, w *world) { w.files["Chart.lock"] = lockText(requested, locked) }
+func relock(requested, locked []dep) func(testing.TB, *world) {
+	return func(_ testing.TB, w *world) { w.files["Chart.lock"] = lockText(requested, locked) }
 }
 
 // retell lets the chart request these, with a lock of the others and its
 // digest right.
-func retell(requested, locked []dep) func(*testing.T, *world) {
-	return func(_ *testing.T, w *world) {
+func retell(requested, locked []dep) func(testing.TB, *world) {
+	return func(_ testing.TB, w *world) {
 		w.declare(requested...)
 		w.files["Chart.lock"] = lockText(requested, locked)
 	}
 }
 
-func pin(t *testing.T, w *world) { w.pin(t) }
+func pin(t testing.TB, w *world) { w.pin(t) }
 
 func altered(name, version string) string {
 	return string(subchart(name, version, forge.Entry{Name: "templates/evil.yaml", Body: "evil: true\n"}))
@@ -128,16 +128,16 @@ var mutations = []mutation{
 		code: builtins.DependencyTampered, path: tgz, reason: "its repository says " + builtins.SHA256(subchart("common", "1.0.0"))},
 	{name: "A1 echo tamper >> pinned archive", change: file(tgz, func(s string) string { return s + "tamper\n" }),
 		code: builtins.DependencyTampered, path: tgz, reason: "chartseal.lock says " + builtins.SHA256(subchart("common", "1.0.0"))},
-	{name: "A13 published with bytes after the end", deps: commonOnly, change: func(_ *testing.T, w *world) {
+	{name: "A13 published with bytes after the end", deps: commonOnly, change: func(_ testing.TB, w *world) {
 		w.files[tgz] += "tamper\n"
 		w.publish(stable, "common", "1.0.0", []byte(w.files[tgz]))
 	}, code: builtins.AmbiguousArchive, path: tgz, reason: "bytes after the end"},
 	{name: "A13 bytes after the end, and none asked for", deps: commonOnly, twin: option("content", []string{}), change: all(option("content", []string{}), file(tgz, func(s string) string { return s + "tamper\n" })),
 		code: builtins.AmbiguousArchive, path: tgz, reason: "bytes after the end"},
 	{name: "A13 undeclared archive that is no chart", change: put("charts/zz.tgz", "tamper"), code: builtins.NotAChart, path: "charts/zz.tgz", reason: "zz.tgz"},
-	{name: "A1 without any evidence", deps: commonOnly, change: func(_ *testing.T, w *world) { w.sources = source.Map{} },
+	{name: "A1 without any evidence", deps: commonOnly, change: func(_ testing.TB, w *world) { w.sources = source.Map{} },
 		code: builtins.ContentUnverified, path: tgz, reason: "lock: it is not pinned; repository: there is no"},
-	{name: "A1 index without a digest", deps: commonOnly, change: func(_ *testing.T, w *world) {
+	{name: "A1 index without a digest", deps: commonOnly, change: func(_ testing.TB, w *world) {
 		ref := dependencyRef(stable, "common", "1.0.0").String()
 		f := w.sources[ref]
 		f.ArchiveDigest = ""
@@ -145,7 +145,7 @@ var mutations = []mutation{
 	}, code: builtins.ContentUnverified, path: tgz, reason: "its index has no digest"},
 	{name: "A1 folder without a pin", change: remove("chartseal.lock"), code: builtins.ContentUnverified, path: "charts/tools", reason: "it is not pinned"},
 	{name: "A1 folder altered", change: put("charts/tools/templates/evil.yaml", "evil: true\n"), code: builtins.DependencyTampered, path: "charts/tools", reason: "chartseal.lock says sha256:"},
-	{name: "A1 repository of the dependency is down", deps: commonOnly, change: func(_ *testing.T, w *world) {
+	{name: "A1 repository of the dependency is down", deps: commonOnly, change: func(_ testing.TB, w *world) {
 		w.sources[dependencyRef(stable, "common", "1.0.0").String()] = source.MapFile{Err: builtins.Errorf(builtins.Unavailable, "503")}
 	}, code: builtins.Unavailable, path: tgz, reason: "repository: 503"},
 	{name: "A23 digest in the lock is wrong", deps: commonOnly, change: relock(commonOnly, []dep{pinned(common, zeros)}),
@@ -155,7 +155,7 @@ var mutations = []mutation{
 		twin: relock(commonOnly, []dep{pinned(common, builtins.SHA256(subchart("common", "1.0.0"))[7:])}),
 		code: builtins.DependencyTampered, path: tgz, reason: "the lock says " + zeros},
 	{name: "A23 archive pinned in chartseal.lock is another", deps: commonOnly, twin: pin,
-		change: all(pin, func(_ *testing.T, w *world) {
+		change: all(pin, func(_ testing.TB, w *world) {
 			w.files["chartseal.lock"] = strings.Replace(w.files["chartseal.lock"], builtins.SHA256([]byte(w.files[tgz])), zeros, 1)
 		}), code: builtins.DependencyTampered, path: tgz, reason: "chartseal.lock says " + zeros},
 	{name: "A23 pinned, then altered", deps: commonOnly, twin: all(pin, option("content", []string{"lock"})),
@@ -191,7 +191,7 @@ var mutations = []mutation{
 	{name: "A18 requirements.yaml in an apiVersion v2 chart", change: put("requirements.yaml", "dependencies: []\n"), code: builtins.MalformedChart, reason: "requirements.yaml in a chart of apiVersion v2"},
 
 	// Contents.
-	{name: "A4 undeclared folder", change: func(_ *testing.T, w *world) { w.folder("charts/evil", "evil", "6.6.6") }, code: builtins.DependencyUndeclared, path: "charts/evil", reason: `"evil" "6.6.6"`},
+	{name: "A4 undeclared folder", change: func(_ testing.TB, w *world) { w.folder("charts/evil", "evil", "6.6.6") }, code: builtins.DependencyUndeclared, path: "charts/evil", reason: `"evil" "6.6.6"`},
 	{name: "A4 undeclared archive", change: put("charts/zz.tgz", string(subchart("zz", "1.0.0"))), code: builtins.DependencyUndeclared, path: "charts/zz.tgz", reason: `"zz" "1.0.0"`},
 	{name: "A4 another version beside the locked one", deps: commonOnly, change: put("charts/common-1.0.1.tgz", string(subchart("common", "1.0.1"))), code: builtins.DependencyUndeclared, path: "charts/common-1.0.1.tgz", reason: "1.0.1"},
 	{name: "A4 undeclared, in a chart without dependencies", deps: []dep{}, twin: remove("Chart.lock"), change: all(remove("Chart.lock"), put("charts/zz.tgz", string(subchart("zz", "1.0.0")))), code: builtins.DependencyUndeclared, path: "charts/zz.tgz"},
@@ -203,14 +203,14 @@ var mutations = []mutation{
 	{name: "A6 another chart in its folder", change: put("charts/tools/Chart.yaml", forge.ChartYAML("evil", "1.2.3")), code: builtins.DependencyMismatch, path: "charts/tools", reason: "evil"},
 	{name: "A6 folder of a version outside the range", change: put("charts/tools/Chart.yaml", forge.ChartYAML("tools", "1.3.0")), code: builtins.DependencyMismatch, path: "charts/tools", reason: "1.3.0"},
 	{name: "A9 archive twice", change: put("charts/again.tgz", string(subchart("common", "1.0.0"))), code: builtins.DependencyDuplicate, path: tgz, reason: "again.tgz"},
-	{name: "A9 folder and archive of one dependency", change: func(_ *testing.T, w *world) { w.folder("charts/common", "common", "1.0.0") }, code: builtins.DependencyDuplicate, path: tgz, reason: `"charts/common"`},
-	{name: "A9 two charts for one range", deps: []dep{tools}, change: func(_ *testing.T, w *world) { w.folder("charts/tools2", "tools", "1.2.4") }, code: builtins.DependencyDuplicate, path: "charts/tools2", reason: "1.2.4"},
+	{name: "A9 folder and archive of one dependency", change: func(_ testing.TB, w *world) { w.folder("charts/common", "common", "1.0.0") }, code: builtins.DependencyDuplicate, path: tgz, reason: `"charts/common"`},
+	{name: "A9 two charts for one range", deps: []dep{tools}, change: func(_ testing.TB, w *world) { w.folder("charts/tools2", "tools", "1.2.4") }, code: builtins.DependencyDuplicate, path: "charts/tools2", reason: "1.2.4"},
 	{name: "A9 two locked versions that one request admits", deps: []dep{common.as("old"), on("common", "2.0.0", stable, "2.0.0").as("new")},
-		change: func(t *testing.T, w *world) {
+		change: func(t testing.TB, w *world) {
 			deps := []dep{on("common", ">=1", stable, "1.0.0").as("old"), on("common", "2.0.0", stable, "2.0.0").as("new")}
 			retell(deps, deps)(t, w)
 		}, code: builtins.DependencyDuplicate, path: "charts/common-2.0.0.tgz", reason: `takes as well for the locked "1.0.0"`},
-	{name: "A26 undeclared chart that .helmignore hides", change: func(t *testing.T, w *world) {
+	{name: "A26 undeclared chart that .helmignore hides", change: func(t testing.TB, w *world) {
 		w.folder("charts/evil", "evil", "6.6.6")
 		w.files[".helmignore"] = "charts/evil\n"
 	}, twin: put(".helmignore", "charts/evil\n"), code: builtins.DependencyUndeclared, path: "charts/evil", reason: "evil"},
@@ -230,7 +230,7 @@ var mutations = []mutation{
 	{name: "repository with a password", deps: commonOnly, change: retell([]dep{at(common, "https://me:canary@charts.example.com")}, []dep{at(common, "https://me:canary@charts.example.com")}), code: builtins.SourceDenied, path: "Chart.lock", reason: "charts.example.com"},
 	{name: "repository of an unknown scheme", deps: commonOnly, change: retell([]dep{at(common, "git://charts.example.com")}, []dep{at(common, "git://charts.example.com")}), code: builtins.SourceDenied, path: "Chart.lock", reason: "git:"},
 	{name: "repository that is a name", deps: commonOnly, change: retell([]dep{at(common, "stable")}, []dep{at(common, "stable")}), code: builtins.SourceDenied, path: "Chart.lock", reason: `"stable"`},
-	{name: "http repository that is not configured", deps: commonOnly, change: func(t *testing.T, w *world) {
+	{name: "http repository that is not configured", deps: commonOnly, change: func(t testing.TB, w *world) {
 		insecure := []dep{at(common, "http://charts.example.com")}
 		retell(insecure, insecure)(t, w)
 		w.sources["http://charts.example.com/index.yaml"] = source.MapFile{Err: builtins.Errorf(builtins.SourceDenied, "http is not configured")}
@@ -238,7 +238,7 @@ var mutations = []mutation{
 	{name: "A21 alias without repositories", deps: commonOnly, change: retell([]dep{at(common, "@main")}, []dep{at(common, "@main")}), code: builtins.LockOutOfSync, path: "Chart.yaml", reason: `repositories has no "main"`},
 
 	// chartseal.lock.
-	{name: "pin of something that is not locked", change: func(_ *testing.T, w *world) {
+	{name: "pin of something that is not locked", change: func(_ testing.TB, w *world) {
 		w.files["chartseal.lock"] = strings.Replace(w.files["chartseal.lock"], `version: "2.1.0"`, `version: "2.1.1"`, 1)
 	}, code: builtins.LockOutOfSync, path: "chartseal.lock", reason: "pinned and not locked"},
 	{name: "pin of another repository", change: replace("chartseal.lock", stable, "https://evil.example.com"), code: builtins.LockOutOfSync, path: "chartseal.lock", reason: "evil.example.com"},
