@@ -15,8 +15,7 @@ import (
 // A level is one chart of the tree: the chart itself, or one that lies in the
 // charts/ of another.
 type level struct {
-	at    string // path from the chart itself, "" for that one
-	chart *archive.Chart
+	branch
 
 	lockFile   string // Chart.lock, or requirements.lock where there is one
 	lock       *Lock  // nil if there is none that can be read
@@ -63,14 +62,14 @@ func newVendored(sub archive.Subchart, at string, hidden bool) *vendored {
 // packed says whether it lies there as an archive, whose bytes have a digest.
 func (v *vendored) packed() bool { return v.Digest != "" }
 
-func newLevel(at string, c *archive.Chart, r *rules, ignored ignored) *level {
-	l := &level{at: at, chart: c, lockFile: lockFile}
+func newLevel(b branch, r *rules) *level {
+	l := &level{branch: b, lockFile: lockFile}
 	l.readLock()
 	l.readPins()
 	l.wanted = l.wants(r)
-	for _, sub := range c.Subcharts {
+	for _, sub := range l.chart.Subcharts {
 		place := l.path(sub.Path)
-		l.vendored = append(l.vendored, newVendored(sub, place, ignored.has(place, sub.Digest == "")))
+		l.vendored = append(l.vendored, newVendored(sub, place, l.ignored.has(place, sub.Digest == "")))
 	}
 	return l
 }
@@ -83,9 +82,11 @@ func (l *level) path(file string) string {
 	return l.at + "/" + file
 }
 
+// readLock reads the lock that Helm would read.
 func (l *level) readLock() {
 	raw, ok := l.chart.Raw[lockFile]
 	v1, isV1 := l.chart.Raw[lockFileV1]
+	ok, isV1 = ok && !l.ignored.has(l.path(lockFile), false), isV1 && !l.ignored.has(l.path(lockFileV1), false)
 	switch {
 	case ok && isV1:
 		l.unreadable = builtins.Errorf(builtins.MalformedChart, "there are two locks, %s and %s", lockFile, lockFileV1)

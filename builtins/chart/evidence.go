@@ -36,7 +36,15 @@ type subject struct {
 	pin     *Pin         // of chartseal.lock
 	ignored ignored      // in it
 
-	files FileSet // once asked for
+	files  FileSet // once asked for
+	unpack string  // digest that a pin demands of the archive it was unpacked from
+}
+
+// A question is what there is to find out about a chart in charts/. Two locked
+// dependencies may be one chart, of two repositories.
+type question struct {
+	*vendored
+	repository, archive string
 }
 
 // A proof is what came of the search for evidence.
@@ -51,7 +59,8 @@ type prover struct {
 	env    *builtins.Env
 	kinds  []kind
 	limits builtins.Limits // what is left
-	known  map[*vendored]proof
+	known  map[question]proof
+	found  findings
 	trust  []string // digests of the trust material that decided
 }
 
@@ -59,14 +68,16 @@ type prover struct {
 // ends the search. Without either the bytes are unverified, unless one that
 // could not be asked leaves it open.
 func (p *prover) prove(ctx context.Context, s *subject) proof {
-	if found, ok := p.known[s.vendored]; ok {
+	q := question{s.vendored, s.ref.String(), s.archive}
+	if found, ok := p.known[q]; ok {
 		return found
 	}
 	found := p.search(ctx, s)
 	if s.Refused != nil && builtins.CodeOf(found.err) != builtins.DependencyTampered {
 		found = proof{err: s.Refused}
 	}
-	p.known[s.vendored] = found
+	p.known[q] = found
+	p.found.add(s.at, found.err)
 	return found
 }
 
@@ -123,9 +134,16 @@ func pinned(_ context.Context, _ *prover, s *subject) error {
 	case s.archive == "":
 		return unproven("it is not pinned")
 	case !s.packed():
-		return unproven("the lock pins an archive, %s, which is unpacked here", s.archive)
+		return s.demand(s.archive, "the lock")
 	}
 	return nil
+}
+
+// demand keeps a pinned digest of an archive whose bytes are gone, for the
+// evidence that comes after: it has to be of that archive.
+func (s *subject) demand(digest, by string) error {
+	s.unpack = digest
+	return unproven("%s pins an archive, %s, which is unpacked here", by, digest)
 }
 
 // holdArchive compares the archive, if there is one and something to compare it with.
@@ -142,7 +160,7 @@ func (s *subject) holdPin() error {
 	}
 	if s.pin.Files == "" {
 		if !s.packed() {
-			return unproven("%s pins an archive, %s, which is unpacked here", pinFile, s.pin.Archive)
+			return s.demand(s.pin.Archive, pinFile)
 		}
 		return nil
 	}
@@ -202,6 +220,8 @@ func attested(check *builtins.Builtin, opts []byte) func(context.Context, *prove
 			return tampered("%s: %s", rep.Code, rep.Reason)
 		case !rep.Verified:
 			return builtins.Errorf(rep.Code, "%s: %s", rep.Code, rep.Reason)
+		case rep.Chart.Digest == "":
+			return unproven("%s names no archive", check.Name)
 		case s.packed():
 			return s.holdArchive(rep.Chart.Digest, check.Name)
 		}
@@ -224,8 +244,8 @@ func (p *prover) hold(ctx context.Context, s *subject, artifact builtins.Artifac
 	if s.packed() {
 		return s.holdArchive(digest, by)
 	}
-	if s.archive != "" && s.archive != digest {
-		return tampered("%s says its archive is %s, the lock says %s", by, digest, s.archive)
+	if s.unpack != "" && s.unpack != digest {
+		return tampered("%s says its archive is %s, the pin says %s", by, digest, s.unpack)
 	}
 	theirs, err := p.filesOf(ctx, artifact, digest)
 	if err != nil {

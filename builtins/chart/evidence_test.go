@@ -240,6 +240,15 @@ func TestNested(t *testing.T) {
 	}
 }
 
+// A26: what .helmignore names is hidden from Helm in folders, not in archives.
+func TestIgnoredInArchive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, common)
+	richPublished(t, w)
+	w.files[".helmignore"] = "inner-0.1.0.tgz\nREADME.md\n"
+	w.check(t).want(t, builtins.OK, "", "")
+}
+
 // In a folder that nothing proves, each dependency is judged on its own.
 func TestNestedInUnproven(t *testing.T) {
 	t.Parallel()
@@ -274,7 +283,29 @@ func TestArchiveDigestOfUnpacked(t *testing.T) {
 	w.check(t).want(t, builtins.ContentUnverified, "charts/common", "the lock pins an archive, "+digest+", which is unpacked here")
 
 	republished := unpacked(zeros)
-	republished.check(t).want(t, builtins.DependencyTampered, "charts/common", "its repository says its archive is "+digest+", the lock says "+zeros)
+	republished.check(t).want(t, builtins.DependencyTampered, "charts/common", "its repository says its archive is "+digest+", the pin says "+zeros)
+
+	republished.options["content"] = []string{"repository"}
+	republished.check(t).want(t, builtins.OK, "", "")
+}
+
+// One chart that is locked twice, of two repositories, is proven for each.
+func TestAliasOfAnotherRepository(t *testing.T) {
+	t.Parallel()
+	other := "https://other.example.com"
+	deps := []dep{common.as("ours"), at(common, other).as("theirs")}
+	w := newWorld(t, deps...)
+	r := w.check(t)
+	r.want(t, builtins.OK, "", "")
+	if len(r.Dependencies) != 2 || r.Dependencies[1].Repository != other {
+		t.Errorf("dependencies: %+v", r.Dependencies)
+	}
+	w.publish(other, "common", "1.0.0", []byte(altered("common", "1.0.0")))
+	r = w.check(t)
+	r.want(t, builtins.DependencyTampered, tgz, "its repository says")
+	if r.Dependencies[0].Code != builtins.OK || r.Dependencies[1].Code != builtins.DependencyTampered {
+		t.Errorf("dependencies: %+v", r.Dependencies)
+	}
 }
 
 func TestOptions(t *testing.T) {

@@ -144,7 +144,7 @@ func (p *plan) judgeTree(ctx context.Context, ref chartref.Ref, rep *builtins.Re
 	if err := p.asked(ref, t.chart); err != nil {
 		return rep.Step("requested chart", err)
 	}
-	if err := t.descend(ctx, "", t.chart, proof{}); err != nil {
+	if err := t.descend(ctx, branch{chart: t.chart, ignored: t.ignored}); err != nil {
 		return err
 	}
 	return t.report(rep)
@@ -178,13 +178,13 @@ func PinDependencies(ctx context.Context, env *builtins.Env, ref chartref.Ref, o
 		return Pins{}, Locked{}, err
 	}
 	delete(t.chart.Raw, pinFile)
-	if err := t.descend(ctx, "", t.chart, proof{}); err != nil {
+	if err := t.descend(ctx, branch{chart: t.chart, ignored: t.ignored}); err != nil {
 		return Pins{}, Locked{}, err
 	}
 	if err := t.report(&rep); err != nil {
 		return Pins{}, rep.Evidence.(Locked), err
 	}
-	pins, err = newPins(t.top, t.ignored)
+	pins, err = newPins(t.top)
 	return pins, rep.Evidence.(Locked), err
 }
 

@@ -216,6 +216,7 @@ var mutations = []mutation{
 	}, twin: put(".helmignore", "charts/evil\n"), code: builtins.DependencyUndeclared, path: "charts/evil", reason: "evil"},
 	{name: "A26 dependency that .helmignore hides", change: put(".helmignore", "*.tgz\n"), twin: put(".helmignore", "*.bak\n"), code: builtins.DependencyMissing, path: tgz, reason: ".helmignore hides it"},
 	{name: "A26 file of a dependency that .helmignore hides", change: put(".helmignore", "service.yaml\n"), code: builtins.DependencyTampered, path: "charts/tools", reason: "its files are"},
+	{name: "A26 lock that .helmignore hides", change: put(".helmignore", "Chart.lock\n"), code: builtins.LockMissing, path: "Chart.lock", reason: "no lock"},
 	{name: "A26 .helmignore that Helm cannot read", change: put(".helmignore", "a/**\n"), code: builtins.MalformedChart, reason: "double-star"},
 	{name: "A30 other build metadata inside", deps: []dep{on("common", "^1.0.0", stable, "1.0.0+a")},
 		change: put("charts/common-1.0.0+a.tgz", string(subchart("common", "1.0.0+b"))), code: builtins.DependencyMismatch, path: "charts/common-1.0.0+a.tgz", reason: "1.0.0+b"},

@@ -93,10 +93,10 @@ func ParsePins(raw []byte) (*Pins, error) {
 }
 
 // newPins pins what was found of what is wanted, as it lies there.
-func newPins(l *level, ignored ignored) (Pins, error) {
+func newPins(l *level) (Pins, error) {
 	var pins Pins
 	for _, w := range l.wanted {
-		set, err := newFileSet(w.found.Chart, w.found.at, ignored.inside(w.found.Subchart))
+		set, err := newFileSet(w.found.Chart, w.found.at, l.ignored.inside(w.found.Subchart))
 		pin := Pin{Name: w.name, Version: w.found.version, Repository: w.repository, Archive: w.found.Digest}
 		switch {
 		case err == nil:

@@ -23,11 +23,11 @@ type tree struct {
 	prover  *prover // without kinds, bytes are not looked at
 	ignored ignored // nothing, unless the chart is a directory
 
-	sync, contents, bytes findings
-	dependencies          []Dependency
-	proven                map[string]int // by kind of evidence
-	asSets                int            // dependencies whose bytes are gone
-	seen                  map[*vendored]bool
+	sync, contents findings
+	dependencies   []Dependency
+	proven         map[string]int // by kind of evidence
+	asSets         int            // dependencies whose bytes are gone
+	seen           map[*vendored]bool
 }
 
 // read reads the chart. What it says of the digest holds for an archive that
@@ -47,7 +47,7 @@ func (p *plan) read(ctx context.Context, artifact builtins.Artifact, rep *builti
 	t := &tree{
 		chart: c, seen: map[*vendored]bool{}, proven: map[string]int{},
 		rules:  &rules{aliases: p.aliases, allowFiles: p.allowFiles, source: p.env.Source, plain: map[string]error{}},
-		prover: &prover{env: p.env, kinds: p.kinds, limits: p.env.Limits, known: map[*vendored]proof{}},
+		prover: &prover{env: p.env, kinds: p.kinds, limits: p.env.Limits, known: map[question]proof{}},
 	}
 	if info.Directory {
 		t.ignored, err = parseIgnored(c.Raw[".helmignore"])
@@ -77,11 +77,18 @@ func describe(rep *builtins.Report, digest string) {
 // maxDependencies is more than fit into a report, whatever they are called.
 const maxDependencies = maxReport / len(`{"name":"","version":"","repository":"","digest":"","evidence":"","code":"","reason":""}`)
 
-// descend judges the chart at a place and then, one by one, the dependencies
-// that were found. outer is the proof of the chart itself: what lies in proven
-// bytes is proven.
-func (t *tree) descend(ctx context.Context, at string, c *archive.Chart, outer proof) error {
-	l := newLevel(at, c, t.rules, t.ignored)
+// A branch is a chart of the tree, where it lies.
+type branch struct {
+	at      string // path from the chart itself, "" for that one
+	chart   *archive.Chart
+	ignored ignored // in it
+	proof   proof   // of the chart: what lies in proven bytes is proven
+}
+
+// descend judges a branch and then, one by one, the dependencies that were
+// found in it.
+func (t *tree) descend(ctx context.Context, b branch) error {
+	l := newLevel(b, t.rules)
 	if t.top == nil {
 		t.top = l
 	}
@@ -91,12 +98,13 @@ func (t *tree) descend(ctx context.Context, at string, c *archive.Chart, outer p
 	t.sync = append(t.sync, l.sync(ctx, t.rules)...)
 	t.contents = append(t.contents, l.contents()...)
 	for _, w := range l.wanted {
-		proven := t.judge(ctx, l, w, outer)
-		if w.found == nil || w.found.Refused != nil || t.seen[w.found] {
+		proven := t.judge(ctx, l, w)
+		v := w.found
+		if v == nil || v.Refused != nil || t.seen[v] {
 			continue
 		}
-		t.seen[w.found] = true
-		if err := t.descend(ctx, w.found.at, w.found.Chart, proven); err != nil {
+		t.seen[v] = true
+		if err := t.descend(ctx, branch{v.at, v.Chart, b.ignored.inside(v.Subchart), proven}); err != nil {
 			return err
 		}
 	}
@@ -108,18 +116,15 @@ func tooManyDependencies(n int) error {
 }
 
 // judge judges the bytes of one dependency and lists it.
-func (t *tree) judge(ctx context.Context, l *level, w *wanted, outer proof) (proven proof) {
+func (t *tree) judge(ctx context.Context, l *level, w *wanted) (proven proof) {
 	d := Dependency{Name: clip(w.name), Version: clip(w.version), Repository: show(w.repository)}
 	switch {
 	case w.found == nil:
 		proven.err = w.problem
-	case outer.kind != "":
-		proven = proof{kind: outer.kind, detail: "it lies in " + quoted(l.at)}
+	case l.proof.kind != "":
+		proven = proof{kind: l.proof.kind, detail: "it lies in " + quoted(l.at)}
 	default:
 		proven = t.prover.prove(ctx, t.subject(l, w))
-		if !t.seen[w.found] {
-			t.bytes.add(w.found.at, proven.err)
-		}
 	}
 	if w.found != nil {
 		d.Version, d.Digest = clip(w.is()), w.found.Digest
@@ -138,7 +143,7 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted, outer proof) (pro
 
 func (t *tree) subject(l *level, w *wanted) *subject {
 	return &subject{
-		vendored: w.found, archive: w.archive, pin: l.pin(w), ignored: t.ignored.inside(w.found.Subchart),
+		vendored: w.found, archive: w.archive, pin: l.pin(w), ignored: l.ignored.inside(w.found.Subchart),
 		ref: dependencyRef(w.repository, w.name, w.is()),
 	}
 }
@@ -149,7 +154,7 @@ func (t *tree) report(rep *builtins.Report) error {
 	_ = rep.Step("locks", t.sync.verdict())
 	_ = rep.Step("contents", t.contents.verdict())
 	t.reportBytes(rep)
-	all := slices.Concat(t.sync, t.contents, t.bytes)
+	all := slices.Concat(t.sync, t.contents, t.prover.found)
 	locked, err := fit(t.dependencies, all)
 	rep.Evidence = locked
 	if left := len(all) - len(locked.Findings); left > 0 {
@@ -169,7 +174,7 @@ func (t *tree) reportBytes(rep *builtins.Report) {
 			by = append(by, fmt.Sprintf("%d by %s", n, k.name))
 		}
 	}
-	if rep.Step("bytes", t.bytes.verdict()) == nil && len(by) > 0 {
+	if rep.Step("bytes", t.prover.found.verdict()) == nil && len(by) > 0 {
 		rep.Pass("evidence", strings.Join(by, ", "))
 	}
 	if t.proven[byLock.name] > 0 {
