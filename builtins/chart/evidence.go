@@ -31,10 +31,11 @@ var (
 // A subject is a dependency whose bytes are in question.
 type subject struct {
 	*vendored
-	ref     chartref.Ref // in its repository
-	archive string       // digest that the lock pins
-	pin     *Pin         // of chartseal.lock
-	ignored ignored      // in it
+	repository string
+	ref        chartref.Ref // in its repository
+	archive    string       // digest that the lock pins
+	pin        *Pin         // of chartseal.lock
+	ignored    ignored      // in it
 
 	files  FileSet // once asked for
 	unpack string  // digest that a pin demands of the archive it was unpacked from
@@ -68,7 +69,7 @@ type prover struct {
 // ends the search. Without either the bytes are unverified, unless one that
 // could not be asked leaves it open.
 func (p *prover) prove(ctx context.Context, s *subject) proof {
-	q := question{s.vendored, s.ref.String(), s.archive}
+	q := question{s.vendored, s.repository, s.archive}
 	if found, ok := p.known[q]; ok {
 		return found
 	}
@@ -270,6 +271,7 @@ func (p *prover) filesOf(ctx context.Context, artifact builtins.Artifact, digest
 	defer body.Close()
 	c, err := archive.ReadContents(ctx, body, p.limits)
 	if refused := (*archive.Refused)(nil); errors.As(err, &refused) {
+		p.limits.Archive -= refused.Size
 		return nil, unproven("the archive to compare it with: %w", err)
 	}
 	if err != nil {

@@ -381,6 +381,27 @@ func TestRequestedChart(t *testing.T) {
 	}
 }
 
+// What a manifest names is read once; what a URL serves, each time.
+func TestRemembered(t *testing.T) {
+	t.Parallel()
+	const inRegistry, atURL = "oci://registry.example.com/charts/web:1.0.0", "https://charts.example.com/web-1.0.0.tgz"
+	w := newWorld(t, common)
+	env := w.env()
+	env.Facts = source.NewFacts(1 << 20)
+	served := env.Source.(source.Map)
+	served[inRegistry] = source.MapFile{Data: w.archive(), Digest: zeros}
+	served[atURL] = source.MapFile{Data: w.archive()}
+	for range 2 {
+		w.judge(t, env, inRegistry).want(t, builtins.OK, "", "")
+		w.judge(t, env, atURL).want(t, builtins.OK, "", "")
+	}
+	w.files["charts/zz.tgz"] = string(subchart("zz", "1.0.0"))
+	served[inRegistry] = source.MapFile{Data: w.archive(), Digest: zeros}
+	served[atURL] = source.MapFile{Data: w.archive()}
+	w.judge(t, env, inRegistry).want(t, builtins.DependencyUndeclared, "", "")
+	w.judge(t, env, atURL).want(t, builtins.DependencyUndeclared, "", "")
+}
+
 // Dependencies are all in the report or the chart is rejected; of findings the
 // first hundred are, and the last check counts the others.
 func TestReportHasRoom(t *testing.T) {

@@ -10,6 +10,7 @@ package chart
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
@@ -177,7 +178,7 @@ func PinDependencies(ctx context.Context, env *builtins.Env, ref chartref.Ref, o
 	if err != nil {
 		return Pins{}, Locked{}, err
 	}
-	delete(t.chart.Raw, pinFile)
+	t.chart = withoutPins(t.chart)
 	if err := t.descend(ctx, branch{chart: t.chart, ignored: t.ignored}); err != nil {
 		return Pins{}, Locked{}, err
 	}
@@ -186,6 +187,14 @@ func PinDependencies(ctx context.Context, env *builtins.Env, ref chartref.Ref, o
 	}
 	pins, err = newPins(t.top)
 	return pins, rep.Evidence.(Locked), err
+}
+
+// withoutPins is c as it is before it is pinned.
+func withoutPins(c *archive.Chart) *archive.Chart {
+	unpinned := *c
+	unpinned.Raw = maps.Clone(c.Raw)
+	delete(unpinned.Raw, pinFile)
+	return &unpinned
 }
 
 // asked holds the chart against the name and version that were asked for.

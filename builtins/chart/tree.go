@@ -55,16 +55,47 @@ func (p *plan) read(ctx context.Context, artifact builtins.Artifact, rep *builti
 	return t, err
 }
 
+// readChart reads a directory or an archive; what a manifest names and was read
+// before, it remembers. Behind a URL a digest proves nothing about what the
+// URL serves now.
 func (p *plan) readChart(ctx context.Context, artifact builtins.Artifact) (*archive.Chart, error) {
 	if fsys, ok := artifact.Dir(); ok {
 		return archive.ReadDirVendored(ctx, fsys, p.env.Limits)
+	}
+	info := artifact.Info()
+	remembers := p.env.Facts != nil && info.Digest != "" && info.ArchiveDigest != ""
+	if remembers {
+		if fact, ok := p.env.Facts.Load(contentsKind, info.ArchiveDigest); ok {
+			return fact.(*archive.Chart), nil
+		}
 	}
 	body, err := artifact.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	return archive.ReadVendored(ctx, body, p.env.Limits)
+	c, err := archive.ReadVendored(ctx, body, p.env.Limits)
+	if err == nil && remembers {
+		p.env.Facts.Store(contentsKind, c.Digest, c, memoryOf(c))
+	}
+	return c, err
+}
+
+const contentsKind = "chart/contents"
+
+// memoryOf is about what a chart takes in memory.
+func memoryOf(c *archive.Chart) int64 {
+	size := int64(8 << 10) // metadata and the like
+	for _, raw := range c.Raw {
+		size += int64(len(raw))
+	}
+	for _, f := range c.Files {
+		size += int64(len(f.Path) + 150)
+	}
+	for _, sub := range c.Subcharts {
+		size += memoryOf(sub.Chart)
+	}
+	return size
 }
 
 func describe(rep *builtins.Report, digest string) {
@@ -144,7 +175,7 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted) (proven proof) {
 func (t *tree) subject(l *level, w *wanted) *subject {
 	return &subject{
 		vendored: w.found, archive: w.archive, pin: l.pin(w), ignored: l.ignored.inside(w.found.Subchart),
-		ref: dependencyRef(w.repository, w.name, w.is()),
+		repository: w.repository, ref: dependencyRef(w.repository, w.name, w.is()),
 	}
 }
 
