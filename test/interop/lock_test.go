@@ -93,6 +93,18 @@ func (lib *library) must(t testing.TB, h helm, dir string, args ...string) {
 	}
 }
 
+// push gives the reference of a packed chart in the registry.
+func (lib *library) push(t testing.TB, folder, path string) string {
+	lib.server.PushChart(folder+"/web", "1.0.0", read(t, path), nil)
+	return "oci://" + lib.server.Host() + "/" + folder + "/web:1.0.0"
+}
+
+// serve gives the URL of a packed chart.
+func (lib *library) serve(t testing.TB, folder, path string) string {
+	lib.server.AddFile(folder+"/web-1.0.0.tgz", read(t, path))
+	return lib.url(folder) + "/web-1.0.0.tgz"
+}
+
 // outOfSync is what helm dependency build says of the lock in dir, which it
 // gets a copy of. What comes of the dependencies after that is not asked.
 func (lib *library) outOfSync(t testing.TB, h helm, dir string) bool {
@@ -306,8 +318,8 @@ func (c *lockedChart) tell(t testing.TB, r *rand.Rand, change relock) bool {
 	return true
 }
 
-// A3: what real helm locks is in order, as directory and as real helm packs
-// it; and of what happens to a lock we say what helm dependency build says.
+// A3, A25: what real helm locks is in order, as directory and as real helm
+// packs it, on disk, in a registry and behind a URL; and of what happens to a lock we say what helm dependency build says.
 func TestLocksAreHelms(t *testing.T) {
 	lib := newLibrary(t)
 	var mu sync.Mutex
@@ -324,6 +336,8 @@ func TestLocksAreHelms(t *testing.T) {
 			if i%3 == 0 {
 				lib.must(t, h, filepath.Dir(c.dir), "package", c.dir, "-d", filepath.Dir(c.dir))
 				c.wantOK(t, c.dir+"-1.0.0.tgz")
+				c.wantOK(t, lib.push(t, fmt.Sprint("packed", i), c.dir+"-1.0.0.tgz"))
+				c.wantOK(t, lib.serve(t, fmt.Sprint("packed", i), c.dir+"-1.0.0.tgz"))
 			}
 			change := relocks[i%len(relocks)]
 			if !c.tell(t, r, change) {
