@@ -321,6 +321,8 @@ func TestOptions(t *testing.T) {
 		{"unknown kind", map[string]any{"content": []string{"checksum"}}, "known are lock, provenance, signature and repository"},
 		{"kind twice", map[string]any{"content": []string{"lock", "lock"}}, "twice"},
 		{"kind without its options", map[string]any{"content": []string{"provenance"}}, "which needs provenance_options"},
+		{"signature, which this build cannot verify", map[string]any{"content": []string{"signature"}}, "this build has no cosign.verify"},
+		{"options for a signature", map[string]any{"signature_options": map[string]any{}}, "this build has no cosign.verify"},
 		{"options without trust", map[string]any{"provenance_options": map[string]any{}}, "no keys are trusted"},
 		{"options with an unknown field", map[string]any{"provenance_options": map[string]any{"keyring": alice.ArmoredPublic(), "keys": 1}}, `unknown field "keys"`},
 		{"options about one chart", map[string]any{"provenance_options": map[string]any{"keyring": alice.ArmoredPublic(), "chart": map[string]any{"name": "common"}}}, "provenance_options.chart is about one chart"},
