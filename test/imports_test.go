@@ -22,9 +22,10 @@ var mayImport = map[string][]string{
 	"builtins/source":   {"builtins", "builtins/chartref"},
 	"builtins/trust":    {"builtins", "builtins/keyring"},
 	"builtins/config":   {"builtins", "builtins/chartref", "builtins/source", "builtins/trust"},
-	"builtins/all":      {"builtins", "builtins/helm"},
+	"builtins/chart":    {"builtins", "builtins/chartref", "builtins/archive", "builtins/helm"},
+	"builtins/all":      {"builtins", "builtins/helm", "builtins/chart"},
 	"builtins/opa":      {"builtins", "builtins/chartref"},
-	"cmd/chartseal":     {"builtins", "builtins/all", "builtins/config", "builtins/opa"},
+	"cmd/chartseal":     {"builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa"},
 }
 
 // What of others a package must stay free of, directly or through anything
@@ -35,6 +36,7 @@ var mustNotReach = map[string][]string{
 	"builtins/archive":  {"github.com/open-policy-agent/opa/", "k8s.io/client-go/"},
 	"builtins/keyring":  {"github.com/open-policy-agent/opa/", "net/http"},
 	"builtins/helm":     {"github.com/open-policy-agent/opa/", "k8s.io/client-go/"},
+	"builtins/chart":    {"github.com/open-policy-agent/opa/", "k8s.io/client-go/"},
 	"builtins/source":   {"github.com/open-policy-agent/opa/"},
 	"builtins/trust":    {"github.com/open-policy-agent/opa/"},
 	"builtins/opa":      {module + "builtins/source"},
@@ -45,6 +47,7 @@ var mustNotImport = map[string][]string{
 	"builtins/archive": {"net/http", "os", "net"},
 	"builtins/keyring": {"net/http", "os", "net"},
 	"builtins/helm":    {"net/http", "os", "net"},
+	"builtins/chart":   {"net/http", "os", "net"},
 }
 
 func TestWhoMayImportWhom(t *testing.T) {

@@ -46,7 +46,7 @@ type Chart struct {
 // A File is a file of a chart.
 type File struct {
 	Path   string // from the chart's root, with slashes
-	Digest string // sha256:<hex>
+	Digest string // sha256:<hex>, without a byte order mark: Helm drops one
 	Size   int64
 }
 
@@ -56,6 +56,11 @@ type File struct {
 type Subchart struct {
 	Path string // from the outer chart's root: charts/db or charts/db-1.0.0.tgz
 	*Chart
+
+	// Refused says why an archive is no acceptable chart; then Chart has its
+	// digest and size and no more. Only [ReadVendored] and [ReadDirVendored]
+	// give such a one.
+	Refused error
 }
 
 // Refused is the error for an archive whose bytes all arrived and whose
@@ -87,13 +92,20 @@ func (r *Refused) Unwrap() error { return r.Err }
 //     requirements.lock where apiVersion is not v1.
 //   - TooLarge, TooMany: a limit is exceeded.
 func Read(ctx context.Context, r io.Reader, limits builtins.Limits) (*Chart, error) {
-	return readArchive(ctx, r, limits, false)
+	return readArchive(ctx, r, limits, metadataOnly)
 }
 
 // ReadContents is [Read] that also takes the digest of every file and of every
 // archive in charts/, which costs about as much again.
 func ReadContents(ctx context.Context, r io.Reader, limits builtins.Limits) (*Chart, error) {
-	return readArchive(ctx, r, limits, true)
+	return readArchive(ctx, r, limits, withContents)
+}
+
+// ReadVendored is [ReadContents] that goes on after an archive in charts/ whose
+// content is not acceptable: what its bytes are can still be told, and whether
+// they are the right ones. A limit exceeded ends it nevertheless.
+func ReadVendored(ctx context.Context, r io.Reader, limits builtins.Limits) (*Chart, error) {
+	return readArchive(ctx, r, limits, vendored)
 }
 
 // ReadDir reads the chart directory that is the root of fsys, by the same
@@ -101,19 +113,33 @@ func ReadContents(ctx context.Context, r io.Reader, limits builtins.Limits) (*Ch
 // The limits on unpacked bytes hold for the files read. An error of fsys is
 // Unavailable.
 func ReadDir(ctx context.Context, fsys fs.FS, limits builtins.Limits) (*Chart, error) {
-	return readDirectory(ctx, fsys, limits, false)
+	return readDirectory(ctx, fsys, limits, metadataOnly)
 }
 
 // ReadDirContents is [ReadDir] that also takes the digest of every file and of
 // every archive in charts/.
 func ReadDirContents(ctx context.Context, fsys fs.FS, limits builtins.Limits) (*Chart, error) {
-	return readDirectory(ctx, fsys, limits, true)
+	return readDirectory(ctx, fsys, limits, withContents)
 }
 
-func readArchive(ctx context.Context, r io.Reader, limits builtins.Limits, contents bool) (*Chart, error) {
+// ReadDirVendored is to [ReadDirContents] what [ReadVendored] is to [ReadContents].
+func ReadDirVendored(ctx context.Context, fsys fs.FS, limits builtins.Limits) (*Chart, error) {
+	return readDirectory(ctx, fsys, limits, vendored)
+}
+
+// An extent says how much of a chart is wanted.
+type extent int
+
+const (
+	metadataOnly extent = iota
+	withContents        // digests, too
+	vendored            // and those of archives in charts/ that are no charts
+)
+
+func readArchive(ctx context.Context, r io.Reader, limits builtins.Limits, wanted extent) (*Chart, error) {
 	in := newStream(ctx, r, limits.Archive, true)
 	defer in.close()
-	c, err := newWalk(ctx, limits, contents).archive(in, 0)
+	c, err := newWalk(ctx, limits, wanted).archive(in, 0)
 	// What is left matters only for the digest, and for an error of r: then
 	// the content's fault may only be a consequence.
 	if err := in.drain(); err != nil {

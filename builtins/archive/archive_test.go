@@ -321,3 +321,43 @@ func (a *again) Read(p []byte) (int, error) {
 	a.at = (a.at + n) % len(a.bytes)
 	return n, nil
 }
+
+// What is vendored and no chart has a digest to be judged by; whatever else is
+// wrong is an error as ever.
+func TestReadVendored(t *testing.T) {
+	bad := string(forge.Archive(forge.Chart("db", "1.0.0")...)) + "tamper\n"
+	outer := func(extra ...forge.Entry) []byte {
+		return forge.Archive(forge.Chart("web", "1.2.3", append(extra, forge.Entry{Name: "templates/bom.yaml", Body: "\uFEFFa: b\n"})...)...)
+	}
+	read := func(raw []byte) (*archive.Chart, error) {
+		return archive.ReadVendored(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+	}
+	raw := outer(forge.Entry{Name: "charts/db-1.0.0.tgz", Body: bad})
+	c, err := read(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub := c.Subcharts[0]
+	if builtins.CodeOf(sub.Refused) != builtins.AmbiguousArchive || sub.Digest != builtins.SHA256([]byte(bad)) || sub.Size != int64(len(bad)) {
+		t.Errorf("subchart is %+v: %v", sub.Chart, sub.Refused)
+	}
+	for _, f := range c.Files {
+		if f.Path == "templates/bom.yaml" && f.Digest != builtins.SHA256([]byte("a: b\n")) {
+			t.Errorf("digest of a file is with its byte order mark")
+		}
+	}
+	if _, err := archive.ReadContents(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits()); builtins.CodeOf(err) != builtins.AmbiguousArchive {
+		t.Errorf("ReadContents: %v", err)
+	}
+	if _, err := read(outer(forge.Entry{Name: "charts/db/values.yaml", Body: "x"})); builtins.CodeOf(err) != builtins.NotAChart {
+		t.Errorf("folder that is no chart: %v", err)
+	}
+	limits := builtins.DefaultLimits()
+	limits.ArchiveFile = int64(len(bad)) - 1
+	if _, err := archive.ReadVendored(t.Context(), bytes.NewReader(raw), limits); builtins.CodeOf(err) != builtins.TooLarge {
+		t.Errorf("over the limit: %v", err)
+	}
+	if _, err := read(raw[:len(raw)-20]); builtins.CodeOf(err) != builtins.NotAChart {
+		t.Errorf("cut: %v", err)
+	}
+}

@@ -14,8 +14,8 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 )
 
-func readDirectory(ctx context.Context, fsys fs.FS, limits builtins.Limits, contents bool) (*Chart, error) {
-	d := directory{walk: newWalk(ctx, limits, contents), fsys: fsys, top: newNode(), paths: newPaths(limits)}
+func readDirectory(ctx context.Context, fsys fs.FS, limits builtins.Limits, wanted extent) (*Chart, error) {
+	d := directory{walk: newWalk(ctx, limits, wanted), fsys: fsys, top: newNode(), paths: newPaths(limits)}
 	if err := d.read("."); err != nil {
 		return nil, err
 	}

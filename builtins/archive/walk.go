@@ -3,6 +3,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +20,7 @@ type walk struct {
 	ctx      context.Context // of the one call that the walk lives for
 	limits   builtins.Limits
 	contents bool
+	vendored bool
 
 	unpacked int64 // bytes left of limits.ArchiveUnpacked
 	entries  int64 // left of limits.ArchiveEntries
@@ -28,9 +30,9 @@ type walk struct {
 	buf  []byte
 }
 
-func newWalk(ctx context.Context, limits builtins.Limits, contents bool) *walk {
+func newWalk(ctx context.Context, limits builtins.Limits, wanted extent) *walk {
 	return &walk{
-		ctx: ctx, limits: limits, contents: contents,
+		ctx: ctx, limits: limits, contents: wanted >= withContents, vendored: wanted == vendored,
 		unpacked: limits.ArchiveUnpacked, entries: limits.ArchiveEntries, metadata: limits.Metadata,
 		hash: sha256.New(), buf: make([]byte, chunkSize),
 	}
@@ -80,12 +82,27 @@ func (w *walk) subchart(owner *node, at, path string, depth int64, r io.Reader) 
 	in := newStream(w.ctx, r, w.limits.ArchiveFile, w.contents)
 	defer in.close()
 	c, err := w.archive(in, depth)
+	var refused error
+	if w.vendored && depth == 1 && refusable(err) {
+		refused = within(at, err)
+		c, err = new(Chart), in.drain()
+	}
 	if err != nil {
 		return within(at, err)
 	}
 	c.Digest, c.Size = in.digest(), in.size
-	owner.Subcharts = append(owner.Subcharts, Subchart{Path: path, Chart: c})
+	owner.Subcharts = append(owner.Subcharts, Subchart{Path: path, Chart: c, Refused: refused})
 	return nil
+}
+
+// refusable says whether err is about an archive, and not about what reading
+// it may cost or whether it can be read.
+func refusable(err error) bool {
+	switch builtins.CodeOf(err) {
+	case builtins.AmbiguousArchive, builtins.NotAChart, builtins.MalformedChart:
+		return true
+	}
+	return false
 }
 
 // keep takes a small file whole.
@@ -97,18 +114,27 @@ func (w *walk) keep(owner *node, at, path string, r io.Reader) error {
 	}
 	owner.Raw[path] = raw
 	if w.contents {
-		owner.Files = append(owner.Files, File{Path: path, Digest: builtins.SHA256(raw), Size: int64(len(raw))})
+		digest := builtins.SHA256(bytes.TrimPrefix(raw, byteOrderMark))
+		owner.Files = append(owner.Files, File{Path: path, Digest: digest, Size: int64(len(raw))})
 	}
 	return nil
 }
 
 func (w *walk) fingerprint(owner *node, at, path string, r io.Reader) error {
 	w.hash.Reset()
+	head := w.buf[:len(byteOrderMark)]
+	n, err := io.ReadFull(r, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return readFault(err)
+	}
+	size := int64(n)
+	w.hash.Write(bytes.TrimPrefix(head[:n], byteOrderMark))
 	// The struct hides a WriteTo that would ignore the buffer.
-	size, err := io.CopyBuffer(w.hash, struct{ io.Reader }{r}, w.buf)
+	rest, err := io.CopyBuffer(w.hash, struct{ io.Reader }{r}, w.buf)
 	if err != nil {
 		return readFault(err)
 	}
+	size += rest
 	digest := "sha256:" + hex.EncodeToString(w.hash.Sum(nil))
 	owner.Files = append(owner.Files, File{Path: path, Digest: digest, Size: size})
 	return nil

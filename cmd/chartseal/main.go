@@ -21,17 +21,23 @@ import (
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run executes one command line and gives its exit code: OPA's own for its
-// commands, 2 for a configuration that cannot be used.
+// commands, those of lock for lock, 2 for a configuration that cannot be used.
 func run(args []string) int {
 	root := command()
 	root.SetArgs(args)
 	err := root.Execute()
 	var exit *opacmd.ExitError
+	var ours exitError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &exit):
 		return exit.Exit
+	case errors.As(err, &ours):
+		if ours.text != "" {
+			fmt.Fprintln(os.Stderr, ours.text)
+		}
+		return ours.code
 	case errors.As(err, new(configError)):
 		fmt.Fprintln(os.Stderr, err)
 		return 2
@@ -47,7 +53,7 @@ func command() *cobra.Command {
 	root := opacmd.Command(&cobra.Command{
 		Use:   "chartseal",
 		Short: "Policies over Helm charts: who signed them, and is that enough",
-		Long:  "chartseal is the Open Policy Agent with built-in functions that verify Helm charts.\nEvery command of OPA works; policies may call helm.verify_prov and its report.",
+		Long:  "chartseal is the Open Policy Agent with built-in functions that verify Helm charts.\nEvery command of OPA works; policies may call helm.verify_prov, chart.lock_ok and their reports.",
 	}, "chartseal")
 	path := root.PersistentFlags().String("config", "", "chartseal.yaml with trust, registries and limits (default $"+configVariable+"); not OPA's --config-file")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -59,6 +65,7 @@ func command() *cobra.Command {
 		return err
 	}
 	replace(root, versionCommand())
+	root.AddCommand(lockCommand(env))
 	guardBuild(root)
 	return root
 }

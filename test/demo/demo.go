@@ -73,6 +73,7 @@ func farewell(w io.Writer, srv *registry.Server, chartseal, dir string, serve bo
 	fmt.Fprintf(w, "\nEverything is in %s. Ask yourself:\n\n", dir)
 	fmt.Fprintf(w, "  %s eval --config %s -f raw 'helm.verify_prov(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, signed)
 	fmt.Fprintf(w, "  %s eval --config %s -f pretty 'helm.verify_prov_report(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, tampered)
+	fmt.Fprintf(w, "  %s lock check --config %s --recursive %s\n", chartseal, config, filepath.Join(dir, "charts"))
 	fmt.Fprintf(w, "  %s test %s\n", chartseal, filepath.Join(dir, "policy"))
 	if !serve {
 		return nil

@@ -27,6 +27,8 @@ type scene struct {
 	prov    []byte // nil if unsigned
 	oci     bool   // served by the registry, else by the repository
 	down    bool   // the server answers 503
+
+	vendored *vendored // what lies in its charts/; nil for nothing
 }
 
 // makeScenes packages and signs the charts and then does to them what happens
@@ -44,6 +46,8 @@ func makeScenes(dir string, k keys) ([]*scene, error) {
 		{scene: scene{name: "revoked", want: builtins.KeyRevoked, story: "signed with the key that was stolen"}, signer: k.stolen},
 		{scene: scene{name: "replayed", want: builtins.VersionMismatch, story: "the old 1.2.3 served as 2.0.0"}, signer: k.team, happen: serveAsNew},
 		{scene: scene{name: "unsigned", want: builtins.NoProvenance, story: "never signed"}},
+		{scene: scene{name: "dependency", want: builtins.OK, story: "signed, with a dependency that is as pinned", vendored: &vendored{tampered: false}}, signer: k.team},
+		{scene: scene{name: "dependency-tampered", want: builtins.DependencyTampered, story: "signed, but its dependency was altered before", vendored: &vendored{tampered: true}}, signer: k.team},
 		{scene: scene{name: "outage", want: builtins.Unavailable, story: "the repository answers 503", down: true}, signer: k.team},
 	}
 	var scenes []*scene
@@ -62,15 +66,24 @@ func makeScenes(dir string, k keys) ([]*scene, error) {
 	return scenes, nil
 }
 
+func newChart(name, version, description string) *chart.Chart {
+	return &chart.Chart{
+		Metadata:  &chart.Metadata{APIVersion: "v2", Name: name, Version: version, Description: description, Type: "application"},
+		Templates: []*chart.File{{Name: "templates/configmap.yaml", Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: " + name + "\n")}},
+	}
+}
+
 // pack makes web-1.2.3.tgz with Helm's packager and signs it with Helm's signer.
 func (s *scene) pack(dir string, signer *openpgp.Entity) (err error) {
 	s.version = "1.2.3"
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	web := &chart.Chart{
-		Metadata:  &chart.Metadata{APIVersion: "v2", Name: "web", Version: s.version, Description: "A web server", Type: "application"},
-		Templates: []*chart.File{{Name: "templates/configmap.yaml", Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: web\n")}},
+	web := newChart("web", s.version, "A web server")
+	if s.vendored != nil {
+		if web, err = s.vendored.in(web, dir); err != nil {
+			return err
+		}
 	}
 	if s.file, err = chartutil.Save(web, dir); err != nil || signer == nil {
 		return err

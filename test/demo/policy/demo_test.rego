@@ -11,13 +11,21 @@ _mock_report(_, _) := {"verified": false, "code": "no_provenance", "reason": "we
 test_signed_admitted if {
 	count(demo.deny) == 0 with input as _web
 		with helm.verify_prov as true
-		with helm.verify_prov_report as {"verified": true, "code": "ok", "reason": "verified"}
+		with chart.lock_ok as true
+		with chart.lock_ok_report as {"verified": true, "code": "ok", "reason": "verified"}
 }
 
 test_unsigned_denied if {
 	demo.deny == {"no_provenance: web-1.2.3.tgz has no .prov"} with input as _web
 		with helm.verify_prov as false
 		with helm.verify_prov_report as _mock_report
+}
+
+test_tampered_dependency_denied if {
+	demo.deny == {"dependency_tampered: charts/common is another"} with input as _web
+		with helm.verify_prov as true
+		with chart.lock_ok as false
+		with chart.lock_ok_report as {"verified": false, "code": "dependency_tampered", "reason": "charts/common is another"}
 }
 
 test_oci_reference_built if {

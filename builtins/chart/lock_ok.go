@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package chart checks what lies in a chart's charts/: that the lock follows
+// from what the chart requests, that exactly the locked dependencies are
+// there, and that something better than the lock proves each one's bytes.
+// Helm's own digest in a lock is over two lists of names and versions, and
+// over no byte of any archive.
+package chart
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/archive"
+	"github.com/chartseal/chartseal/builtins/chartref"
+	"github.com/chartseal/chartseal/builtins/helm"
+)
+
+// LockOK is the check chart.lock_ok.
+var LockOK = lockReports(builtins.Define("chart.lock_ok", doc, Locked{}, lockOK))
+
+// maxReport is the most bytes of JSON that a report of this check may have.
+const maxReport = 64 << 10
+
+func lockReports(b *builtins.Builtin) *builtins.Builtin {
+	b.MaxReport = maxReport
+	return b
+}
+
+const doc = `Checks the dependencies of a Helm chart: the lock, what lies in charts/, and every byte of it.
+
+Three things are checked, for the chart and for each dependency that has
+dependencies of its own:
+
+1. Locks. There is a lock if there are dependencies; its digest is Helm's own;
+   it has what the chart requests, in that order, from the same repository, in
+   an exact version of the requested range. What has no repository is locked by
+   its range, as Helm does.
+2. Contents. charts/ holds exactly what is locked, by the name and version
+   inside: nothing is missing, undeclared, there twice, or something else than
+   its file name says. What .helmignore hides from Helm counts as undeclared
+   where it is not locked, and as missing where it is.
+3. Bytes. The lock's digest covers two lists of names, and no byte of an
+   archive. So for each dependency the kinds of evidence in content are asked,
+   one after the other; the first that proves or contradicts it decides. lock
+   is a digest in the lock's entry or in chartseal.lock; provenance is
+   helm.verify_prov of the archive in the repository; repository is the digest
+   in the repository's index.yaml, or of the chart's layer in a registry.
+
+What lies unpacked in charts/, as helm package leaves it, is compared as a set
+of files with the archive that the evidence names. The code of the first
+finding is that of the report. Dependencies of file:// folders are refused
+unless allow_file_repositories is set, and are never read: pins prove them.
+
+The file chartseal.lock, which chartseal lock write makes, has exactly this
+form; any other text is malformed_chart:
+
+    # Written by chartseal lock write.
+    version: 1
+    dependencies:
+    - name: "common"
+      version: "1.0.0"
+      repository: "https://charts.example.com"
+      archive: "sha256:<64 hexadecimal digits>"
+      files: "sha256:<64 hexadecimal digits>"
+
+Values are JSON strings in which <, > and & stand as they are. Entries are
+sorted by name, version and repository, by bytes, each with these five fields;
+without any the last line is "dependencies: []". repository is the one in the
+lock. archive is the digest of the file in charts/, "" for a folder. files is
+the digest of the set of files: of the lines "<sha256>  <path>", each ended by a
+newline, sorted by path. Paths are from the dependency's root, those of its own
+dependencies beneath charts/<name>/. Files are taken without a byte order mark.
+Left out are those that end in .prov and what begins with _ or . in a charts/.
+For Chart.yaml the digest is of the JSON that helm push writes as the config,
+for Chart.lock of the JSON of Helm's fields in it: generated, digest,
+dependencies. files is "" for an archive that holds two charts of one name.`
+
+// LockOKOptions are the options of chart.lock_ok.
+type LockOKOptions struct {
+	Content               []string          `json:"content" doc:"Kinds of evidence for the bytes of each dependency, in the order in which they are tried: lock, provenance, signature, repository. Default: lock, then those whose options are given, then repository. An empty list turns this part off."`
+	ProvenanceOptions     map[string]any    `json:"provenance_options" doc:"Options of helm.verify_prov for the provenance files of dependencies."`
+	SignatureOptions      map[string]any    `json:"signature_options" doc:"Options of cosign.verify for dependencies in OCI registries."`
+	Repositories          map[string]string `json:"repositories" doc:"URLs of the repositories that dependencies name as @alias or alias:alias, exactly as helm repo list has them."`
+	AllowFileRepositories bool              `json:"allow_file_repositories" doc:"Permits dependencies of file:// folders in the chart's own. Default false."`
+	Chart                 helm.Expected     `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
+}
+
+// Locked is the evidence of chart.lock_ok.
+type Locked struct {
+	Dependencies []Dependency `json:"dependencies" doc:"every dependency, those of dependencies after the one that has them"`
+	Findings     []Finding    `json:"findings" doc:"all that is wrong: first of locks, then of contents, then of bytes; at most the first 100"`
+}
+
+// A Dependency is one that a chart of the tree has locked.
+type Dependency struct {
+	Name       string        `json:"name" doc:"as the lock has it"`
+	Version    string        `json:"version" doc:"of the chart that was found, else as the lock has it"`
+	Repository string        `json:"repository" doc:"URL, canonical; empty for what lies in charts/ only"`
+	Digest     string        `json:"digest" doc:"of the archive in charts/; empty where it is a folder"`
+	Evidence   string        `json:"evidence" doc:"kind that proved its bytes, or those of the dependency that it lies in"`
+	Code       builtins.Code `json:"code" doc:"ok, or why not"`
+	Reason     string        `json:"reason" doc:"the same in a sentence; how it was proven, if not by its own bytes"`
+}
+
+// A Finding is one thing that is wrong.
+type Finding struct {
+	Code   builtins.Code `json:"code" doc:"why"`
+	Path   string        `json:"path" doc:"where, from the chart's root"`
+	Reason string        `json:"reason" doc:"what was found and what was wanted"`
+}
+
+func lockOK(env *builtins.Env, opts LockOKOptions) (builtins.Judge, error) {
+	p, err := opts.plan(env)
+	if err != nil {
+		return nil, err
+	}
+	return p.judge, nil
+}
+
+// judge gives every rejection and outage as a finding too, so that a policy
+// that lists findings never has none to list.
+func (p *plan) judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report) error {
+	err := p.judgeTree(ctx, ref, rep)
+	if locked, _ := rep.Evidence.(Locked); err != nil && len(locked.Findings) == 0 {
+		locked.Findings = []Finding{{Code: codeOf(err), Reason: builtins.Printable(err.Error())}}
+		rep.Evidence = locked
+	}
+	return err
+}
+
+// judgeTree reads the chart and judges locks, contents and bytes of the whole tree.
+func (p *plan) judgeTree(ctx context.Context, ref chartref.Ref, rep *builtins.Report) error {
+	artifact, err := p.env.Source.Resolve(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer artifact.Close()
+	t, err := p.read(ctx, artifact, rep)
+	if rep.Step("chart", err) != nil {
+		return err
+	}
+	if err := p.asked(ref, t.chart); err != nil {
+		return rep.Step("requested chart", err)
+	}
+	if err := t.descend(ctx, branch{chart: t.chart, ignored: t.ignored}); err != nil {
+		return err
+	}
+	return t.report(rep)
+}
+
+// codeOf is Timeout for what an ended context leaves undone.
+func codeOf(err error) builtins.Code {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return builtins.Timeout
+	}
+	return builtins.CodeOf(err)
+}
+
+// PinDependencies judges the chart that ref names, all but its bytes and its present
+// chartseal.lock, and pins each dependency as it lies in charts/. What is
+// wrong is in the findings; then err is not nil and nothing is pinned.
+func PinDependencies(ctx context.Context, env *builtins.Env, ref chartref.Ref, opts LockOKOptions) (pins Pins, locked Locked, err error) {
+	opts.Content = []string{}
+	p, err := opts.plan(env)
+	if err != nil {
+		return Pins{}, Locked{}, builtins.Errorf(builtins.InvalidOptions, "%w", err)
+	}
+	artifact, err := env.Source.Resolve(ctx, ref)
+	if err != nil {
+		return Pins{}, Locked{}, err
+	}
+	defer artifact.Close()
+	var rep builtins.Report
+	t, err := p.read(ctx, artifact, &rep)
+	if err != nil {
+		return Pins{}, Locked{}, err
+	}
+	t.chart = withoutPins(t.chart)
+	if err := t.descend(ctx, branch{chart: t.chart, ignored: t.ignored}); err != nil {
+		return Pins{}, Locked{}, err
+	}
+	if err := t.report(&rep); err != nil {
+		return Pins{}, rep.Evidence.(Locked), err
+	}
+	pins, err = newPins(t.top)
+	return pins, rep.Evidence.(Locked), err
+}
+
+// withoutPins is c as it is before it is pinned.
+func withoutPins(c *archive.Chart) *archive.Chart {
+	unpinned := *c
+	unpinned.Raw = maps.Clone(c.Raw)
+	delete(unpinned.Raw, pinFile)
+	return &unpinned
+}
+
+// asked holds the chart against the name and version that were asked for.
+func (p *plan) asked(ref chartref.Ref, c *archive.Chart) error {
+	name, version := ref.Expected()
+	if p.chart.Name != nil {
+		name = *p.chart.Name
+	}
+	if p.chart.Version != nil {
+		version = *p.chart.Version
+	}
+	switch {
+	case name != "" && name != c.Metadata.Name:
+		return builtins.Errorf(builtins.NameMismatch, "%s was asked for, the chart is %s", quoted(name), quoted(c.Metadata.Name))
+	case version != "" && version != c.Metadata.Version:
+		return builtins.Errorf(builtins.VersionMismatch, "version %s was asked for, the chart is %s", quoted(version), quoted(c.Metadata.Version))
+	}
+	return nil
+}

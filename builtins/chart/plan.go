@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/chartref"
+	"github.com/chartseal/chartseal/builtins/helm"
+)
+
+// A plan is options that are understood.
+type plan struct {
+	env        *builtins.Env
+	kinds      []kind // none turns the bytes off
+	aliases    map[string]string
+	allowFiles bool
+	chart      helm.Expected
+}
+
+// A signer is a check of ours whose verdict is evidence for a dependency.
+type signer struct {
+	kind, option string
+	check        *builtins.Builtin
+	given        func(LockOKOptions) map[string]any
+	one          []string // options that are about one chart, where dependencies are many
+}
+
+// signers are the kinds of evidence that options have to be given for.
+var signers = []signer{
+	{"provenance", "provenance_options", helm.VerifyProv, func(o LockOKOptions) map[string]any { return o.ProvenanceOptions }, []string{"chart", "provenance"}},
+}
+
+func (o LockOKOptions) plan(env *builtins.Env) (*plan, error) {
+	p := &plan{env: env, aliases: o.Repositories, allowFiles: o.AllowFileRepositories, chart: o.Chart}
+	for _, name := range slices.Sorted(maps.Keys(o.Repositories)) {
+		if err := checkAlias(name, o.Repositories[name]); err != nil {
+			return nil, err
+		}
+	}
+	for option, value := range map[string]*string{"chart.name": o.Chart.Name, "chart.version": o.Chart.Version} {
+		if value != nil && *value == "" {
+			return nil, fmt.Errorf("%s is empty: leave it out", option)
+		}
+	}
+	if o.SignatureOptions != nil && !slices.ContainsFunc(signers, func(s signer) bool { return s.kind == "signature" }) {
+		return nil, errNoSignatures
+	}
+	return p, p.weigh(env, o)
+}
+
+var errNoSignatures = errors.New("signature is no evidence here: this build has no cosign.verify")
+
+// weigh puts the kinds of evidence in order.
+func (p *plan) weigh(env *builtins.Env, o LockOKOptions) error {
+	known := map[string]kind{byLock.name: byLock, byRepository.name: byRepository}
+	content := []string{byLock.name}
+	for _, s := range signers {
+		given := s.given(o)
+		if given == nil {
+			continue
+		}
+		k, err := s.ready(env, given)
+		if err != nil {
+			return err
+		}
+		known[s.kind] = k
+		content = append(content, s.kind)
+	}
+	if content = append(content, byRepository.name); o.Content != nil {
+		content = o.Content
+	}
+	for i, name := range content {
+		k, ok := known[name]
+		if !ok {
+			return unknownKind(name)
+		}
+		if slices.Contains(content[:i], name) {
+			return fmt.Errorf("content names %s twice", name)
+		}
+		p.kinds = append(p.kinds, k)
+	}
+	return nil
+}
+
+func unknownKind(name string) error {
+	for _, s := range signers {
+		if s.kind == name {
+			return fmt.Errorf("content names %s, which needs %s", name, s.option)
+		}
+	}
+	if name == "signature" {
+		return errNoSignatures
+	}
+	return fmt.Errorf("content names %s; known are lock, provenance, signature and repository", quoted(name))
+}
+
+// ready makes evidence of a check whose options are right.
+func (s signer) ready(env *builtins.Env, given map[string]any) (kind, error) {
+	for _, option := range s.one {
+		if _, ok := given[option]; ok {
+			return kind{}, fmt.Errorf("%s.%s is about one chart, and dependencies are many", s.option, option)
+		}
+	}
+	opts, err := json.Marshal(given)
+	if err != nil {
+		return kind{}, err
+	}
+	// A check judges its options before the reference, and this one is none.
+	if rep := s.check.Call(context.Background(), env, chartref.Ref{}, opts); rep.Code == builtins.InvalidOptions {
+		return kind{}, fmt.Errorf("%s: %s", s.option, rep.Reason)
+	}
+	return kind{s.kind, attested(s.check, opts)}, nil
+}
