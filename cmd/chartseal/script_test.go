@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages = append(pages, filepath.Join(root, "README.md"))
+	pages = append(pages, filepath.Join(root, "README.md"), filepath.Join(root, "builtins", "README.md"))
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join(root, "test", "script"),
 		Setup: func(env *testscript.Env) error {
@@ -58,13 +58,13 @@ func TestScripts(t *testing.T) {
 var example = regexp.MustCompile("(?ms)^<!-- (file|run): ([^ ]+) -->\n```[a-z]*\n(.*?)^```$")
 
 // writeExamples leaves a page's files as docs/<page>/<name>, and its commands
-// as docs/<page>/<name>.sh.
+// as docs/<page>/<name>.sh; a page is named by its path in the repository.
 func writeExamples(page, dir string) error {
 	text, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
-	dir = filepath.Join(dir, strings.TrimSuffix(filepath.Base(page), ".md"))
+	dir = filepath.Join(dir, strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(page), "../../"), ".md"))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/config"
@@ -30,6 +31,51 @@ halt a query.
 
 `
 
+const references = `## References
+
+What names a chart is a string or an object. A report gives its canonical form
+as ` + "`ref`" + `, with a query shown as ` + "`?…`" + `.
+
+| form | example |
+|---|---|
+| OCI | ` + "`oci://registry.example.com/charts/web:1.2.3`, with `@sha256:…` in place of the tag or beside it; then both must agree" + ` |
+| URL of an archive | ` + "`https://charts.example.com/web-1.2.3.tgz`" + ` |
+| local archive or directory | ` + "`./web-1.2.3.tgz`, `charts/web/`, `file:///srv/web-1.2.3.tgz`; relative to the working directory" + ` |
+| chart in a repository | ` + "`{\"repository\": \"https://charts.example.com\", \"name\": \"web\", \"version\": \"1.2.3\"}`; the repository may be `oci://…`, without the chart's name" + ` |
+| inline archive | ` + "`{\"archive\": \"<base64 of the .tgz>\"}`; its provenance is given by the option `provenance`" + ` |
+
+A chart must be the one that was asked for. Of a repository object these are
+name and version, exactly; of an OCI reference the last segment of its path and
+its tag, where the tag is a version (` + "`1.2.3`, `v1.2.3`, with `_` for `+`" + `). A tag
+such as ` + "`latest`" + ` asks for no version, and the report says so. ` + "`http://`" + ` works
+only for hosts that the configuration calls insecure, loopback and link-local
+addresses only for hosts that it lists. A chart that an ` + "`index.yaml`" + ` keeps in an
+OCI registry is ` + "`source_denied`" + `: name the registry yourself.
+
+`
+
+const configuration = `## Configuration
+
+` + "`chartseal.yaml`, given by `--config` or `CHARTSEAL_CONFIG`" + `. Unknown fields are
+refused; what is left out keeps its default.
+
+<!-- file: chartseal.yaml -->
+` + "```yaml" + `
+trust:
+  directory: trust # keyrings/<name>.gpg, keys/<name>.pub, roots/<name>.json
+registries:
+- host: charts.example.com
+  credentials: {username: robot, password_file: charts-password}
+- host: registry.example.com
+  credentials: {docker_config: config.json}
+- host: localhost:5000
+  insecure: true # http, or https with any certificate
+limits:
+  reference: 10s
+` + "```" + `
+
+`
+
 // referencePage is builtins/README.md.
 func referencePage(root string, table []*builtins.Builtin) ([]byte, error) {
 	codes, err := codeDocs(filepath.Join(root, "builtins", "code.go"))
@@ -38,14 +84,15 @@ func referencePage(root string, table []*builtins.Builtin) ([]byte, error) {
 	}
 	var page bytes.Buffer
 	page.WriteString(intro)
+	page.WriteString(references)
 	for _, b := range table {
 		writeBuiltin(&page, b)
 	}
 	page.WriteString("## Report\n\n")
 	writeFields(&page, "", reflect.TypeFor[builtins.Report]())
 	writeCodes(&page, codes)
-	page.WriteString("## Configuration\n\n`chartseal.yaml`, given by `--config` or `CHARTSEAL_CONFIG`. Unknown fields are refused.\n\n")
-	writeFields(&page, "", reflect.TypeFor[config.Config]())
+	page.WriteString(configuration)
+	writeDefaults(&page, *config.Default())
 	return page.Bytes(), nil
 }
 
@@ -76,6 +123,43 @@ func rows(page *bytes.Buffer, path string, t reflect.Type) {
 			rows(page, path+name+suffix, nested)
 		}
 	}
+}
+
+// writeDefaults is a table of a struct's fields with the values that they have.
+func writeDefaults(page *bytes.Buffer, v any) {
+	page.WriteString("| field | type | default | meaning |\n|---|---|---|---|\n")
+	defaults(page, "", reflect.ValueOf(v))
+}
+
+func defaults(page *bytes.Buffer, path string, v reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		fmt.Fprintf(page, "| `%s` | %s | %s | %s |\n", path+name, typeName(f.Type), defaultOf(v.Field(i)), f.Tag.Get("doc"))
+		if nested, suffix := structOf(f.Type); nested != nil {
+			value := v.Field(i)
+			if value.Type() != nested {
+				value = reflect.Zero(nested)
+			}
+			defaults(page, path+name+suffix, value)
+		}
+	}
+}
+
+// defaultOf is a value as it would be written, "" for none.
+func defaultOf(v reflect.Value) string {
+	switch value := v.Interface().(type) {
+	case builtins.Duration:
+		return time.Duration(value).String()
+	case int64:
+		return strconv.FormatInt(value, 10)
+	case bool:
+		return strconv.FormatBool(value)
+	}
+	return ""
 }
 
 // structOf is the struct that a field holds, and how its own fields are reached.
