@@ -22,8 +22,8 @@ import (
 // to. The values are those that Helm would read. Refused is what another
 // reader could read otherwise: a key that is there twice, or that differs
 // from a known one in case only, or is no string; a null in a list; a second
-// document; aliases that multiply the text. Keys that into does not know are
-// skipped.
+// document; aliases that multiply the text; more values than anyone writes.
+// Keys that into does not know are skipped.
 //
 // The error has no code: what malformed text means is the caller's to say.
 func StrictYAML(raw []byte, into any) error {
@@ -39,7 +39,7 @@ func decodeStrict(raw []byte, into any) (map[any]any, error) {
 		return nil, err
 	}
 	// Without aliases no text decodes to more than twice its size.
-	c := checker{allowance: 4*len(raw) + 64<<10}
+	c := checker{allowance: 4*len(raw) + 64<<10, nodes: maxNodes}
 	if err := c.check("", document, reflect.TypeOf(into).Elem()); err != nil {
 		return nil, err
 	}
@@ -78,12 +78,20 @@ func foreign(err error) error {
 	return fmt.Errorf("not strict YAML: %q", builtins.Clip(text))
 }
 
+// maxNodes is how many values a document may hold. Charts have hundreds; a
+// mebibyte of nothing but commas has half a million and takes a second.
+const maxNodes = 50_000
+
 // A checker walks a decoded document beside the type it is meant for.
 type checker struct {
 	allowance int // what is left of the size that the text can have without tricks
+	nodes     int // what is left of maxNodes
 }
 
 func (c *checker) check(at string, v any, t reflect.Type) error {
+	if c.nodes--; c.nodes < 0 {
+		return fmt.Errorf("more than %d values", maxNodes)
+	}
 	c.allowance--
 	if s, ok := v.(string); ok {
 		c.allowance -= len(s)

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package archive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	pathpkg "path"
+	"slices"
+
+	"github.com/chartseal/chartseal/builtins"
+)
+
+func readDirectory(ctx context.Context, fsys fs.FS, limits builtins.Limits, contents bool) (*Chart, error) {
+	d := directory{walk: newWalk(ctx, limits, contents), fsys: fsys, top: newNode(), paths: newPaths(limits)}
+	if err := d.read("."); err != nil {
+		return nil, err
+	}
+	return d.top.finish("")
+}
+
+type directory struct {
+	*walk
+	fsys  fs.FS
+	top   *node
+	paths *paths
+}
+
+func (d *directory) read(dir string) error {
+	entries, err := d.list(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := d.entry(pathpkg.Join(dir, e.Name()), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *directory) entry(path string, e fs.DirEntry) error {
+	if e.Type() != 0 && e.Type() != fs.ModeDir {
+		return ambiguous("%s is neither file nor directory: %v", quoted(path), e.Type())
+	}
+	if err := d.paths.add(path, e.IsDir()); err != nil {
+		return err
+	}
+	if e.IsDir() {
+		return d.read(path)
+	}
+	return d.file(d.top, path, path, 0, func() (io.ReadCloser, error) { return d.open(path) })
+}
+
+// list reads a directory in pieces, so that one with a million files is
+// refused before it is in memory.
+func (d *directory) list(dir string) ([]fs.DirEntry, error) {
+	f, err := d.fsys.Open(dir)
+	if err != nil {
+		return nil, unreadable(dir, err)
+	}
+	defer f.Close()
+	listing, ok := f.(fs.ReadDirFile)
+	if !ok {
+		return nil, notAChart("%s is not a directory", quoted(dir))
+	}
+	var all []fs.DirEntry
+	for {
+		some, err := listing.ReadDir(256)
+		for _, e := range some {
+			if err := d.count(); err != nil {
+				return nil, err
+			}
+			all = append(all, e)
+		}
+		if errors.Is(err, io.EOF) {
+			slices.SortFunc(all, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+			return all, nil
+		} else if err != nil {
+			return nil, unreadable(dir, err)
+		}
+	}
+}
+
+// open opens a file that was regular when it was listed, and still is.
+func (d *directory) open(path string) (io.ReadCloser, error) {
+	f, err := d.fsys.Open(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, ambiguous("%s changed while it was read", quoted(path))
+	}
+	left := d.limits.ArchiveFile
+	file := &capped{r: f, left: &left, excess: tooLarge(quoted(path), left)}
+	return onDisk{Reader: d.unpack(file), file: f, path: path}, nil
+}
+
+// An onDisk reader gives the file system's errors a code.
+type onDisk struct {
+	io.Reader
+	file fs.File
+	path string
+}
+
+func (o onDisk) Read(p []byte) (int, error) {
+	n, err := o.Reader.Read(p)
+	if builtins.CodeOf(err) == builtins.Internal && !errors.Is(err, io.EOF) && !late(err) {
+		err = unreadable(o.path, err)
+	}
+	return n, err
+}
+
+func (o onDisk) Close() error { return o.file.Close() }
+
+// unreadable leaves out the path that the file system's error repeats.
+func unreadable(path string, err error) error {
+	var fault *fs.PathError
+	if errors.As(err, &fault) {
+		err = fault.Err
+	}
+	return builtins.Errorf(builtins.Unavailable, "reading %s: %w", quoted(path), err)
+}
