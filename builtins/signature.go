@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package builtins
+
+import (
+	"context"
+
+	"github.com/chartseal/chartseal/builtins/chartref"
+)
+
+// A Registered is an [Artifact] in a registry, where signatures can be
+// attached to it.
+type Registered interface {
+	Artifact
+	// Signed looks at once through every place where signatures of the
+	// artifact are kept, and answers for each. They lie in the artifact's own
+	// repository or, if that is not the zero Ref, in another one.
+	Signed(ctx context.Context, elsewhere chartref.Ref) Signed
+}
+
+// Signed is an artifact by name, with the signatures that were found.
+type Signed struct {
+	// Name and Version are the chart's, from the manifest's annotations or,
+	// where these do not say, from its config. Unnamed is why they are not
+	// known, among others NotAChart.
+	Name, Version string
+	Unnamed       error
+
+	Places []SignaturePlace
+}
+
+// A SignaturePlace is one of the places where signatures are kept.
+type SignaturePlace struct {
+	Name       string // "referrers", ".sig tag"
+	Signatures []StoredSignature
+	// Err says why the place was not read to its end: TooMany, TooLarge,
+	// MalformedBundle and DigestMismatch for what was decided, Denied,
+	// Unavailable and Timeout for what was not. It is nil for a place that
+	// has nothing.
+	Err error
+}
+
+// A StoredSignature is a signature as it is stored: a sigstore bundle, or a
+// signed payload with the annotations of its layer.
+type StoredSignature struct {
+	Digest      string // of the blob that holds it
+	Bundle      []byte
+	Payload     []byte
+	Annotations map[string]string
+}
+
+// A NotChartError is the NotAChart of [Source.Resolve] for what a registry
+// holds. Its Artifact is resolved, and can have signatures like any other.
+type NotChartError struct {
+	Artifact Registered
+	Err      error
+}
+
+func (e *NotChartError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the error with the code.
+func (e *NotChartError) Unwrap() error { return e.Err }
