@@ -17,21 +17,25 @@ import (
 // DecodeStrict reads one JSON object into a struct of options. What
 // encoding/json would let pass is refused by name: an unknown field, a field
 // in another case, a field named twice, and null.
-func DecodeStrict(raw []byte, into any) error {
+func DecodeStrict(raw []byte, into any) error { return DecodeStrictAs("options", raw, into) }
+
+// DecodeStrictAs is [DecodeStrict] for something else than options, which its
+// errors call by the name what.
+func DecodeStrictAs(what string, raw []byte, into any) error {
 	if err := uniqueKeys(raw); err != nil {
-		return fmt.Errorf("options %w", err)
+		return fmt.Errorf("%s %w", what, err)
 	}
 	var decoded any
 	if err := json.Unmarshal(raw, &decoded); err != nil {
-		return fmt.Errorf("options are not JSON: %w", err)
+		return fmt.Errorf("%s are not JSON: %w", what, err)
 	}
-	if err := fits(decoded, reflect.TypeOf(into).Elem(), "options"); err != nil {
+	if err := fits(decoded, reflect.TypeOf(into).Elem(), what); err != nil {
 		return err
 	}
 	err := json.Unmarshal(raw, into)
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
-		return fmt.Errorf("options.%s is a %s, want %s", wrong.Field, wrong.Value, kindName(wrong.Type))
+		return fmt.Errorf("%s.%s is a %s, want %s", what, wrong.Field, wrong.Value, kindName(wrong.Type))
 	}
 	return err
 }
@@ -87,13 +91,17 @@ func fitsStruct(v map[string]any, t reflect.Type, path string) error {
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	fields := map[string]reflect.Type{}
 	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		fields[name] = t.Field(i).Type
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" {
+			fields[name] = t.Field(i).Type
+		}
 	}
 	return fields
 }
 
 func kindName(t reflect.Type) string {
+	if t == reflect.TypeFor[Duration]() {
+		return `a duration such as "1.5s"`
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return kindName(t.Elem())

@@ -29,16 +29,16 @@ type Report struct {
 
 // Chart is what was read of a chart; a field is "" where it was not reached.
 type Chart struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
+	Name    string `json:"name" doc:"as in Chart.yaml"`
+	Version string `json:"version" doc:"as in Chart.yaml"`
 	Digest  string `json:"digest" doc:"digest of the archive; for OCI references, of the chart layer"`
 }
 
 // A CheckResult is one line of what was checked.
 type CheckResult struct {
-	Name   string `json:"name"`
+	Name   string `json:"name" doc:"of the part that was checked"`
 	Status Status `json:"status" doc:"pass, fail or skipped"`
-	Detail string `json:"detail"`
+	Detail string `json:"detail" doc:"what was found; why it was skipped"`
 }
 
 // A Status says how one check went.
@@ -60,25 +60,25 @@ type Signatures struct {
 type Signer struct {
 	Kind        string   `json:"kind" doc:"pgp, key or keyless"`
 	Name        string   `json:"name" doc:"the key's name in the trust store"`
-	Fingerprint string   `json:"fingerprint"`
-	Algorithm   string   `json:"algorithm"`
-	UserIDs     []string `json:"user_ids"`
+	Fingerprint string   `json:"fingerprint" doc:"of the PGP primary key, or sha256 of the public key"`
+	Algorithm   string   `json:"algorithm" doc:"of the key, with its size"`
+	UserIDs     []string `json:"user_ids" doc:"of a PGP key; their owner wrote them"`
 	SignedAt    string   `json:"signed_at" doc:"RFC 3339, UTC"`
-	Issuer      string   `json:"issuer"`
-	Subject     string   `json:"subject"`
+	Issuer      string   `json:"issuer" doc:"of a keyless signer's identity"`
+	Subject     string   `json:"subject" doc:"of a keyless signer's certificate"`
 	Claims      Claims   `json:"claims" doc:"of a keyless signer's certificate"`
 }
 
 // Claims are what a keyless certificate says about the build that signed.
 type Claims struct {
-	SourceRepository string `json:"source_repository"`
-	SourceRef        string `json:"source_ref"`
-	SourceDigest     string `json:"source_digest"`
-	Workflow         string `json:"workflow"`
-	BuildSigner      string `json:"build_signer"`
-	Trigger          string `json:"trigger"`
-	RunURL           string `json:"run_url"`
-	Runner           string `json:"runner"`
+	SourceRepository string `json:"source_repository" doc:"URL of the repository that was built"`
+	SourceRef        string `json:"source_ref" doc:"branch or tag that was built"`
+	SourceDigest     string `json:"source_digest" doc:"commit that was built"`
+	Workflow         string `json:"workflow" doc:"name or file of the workflow"`
+	BuildSigner      string `json:"build_signer" doc:"URI of the build instructions that signed"`
+	Trigger          string `json:"trigger" doc:"event that started the build"`
+	RunURL           string `json:"run_url" doc:"of the build"`
+	Runner           string `json:"runner" doc:"environment of the build"`
 }
 
 // Pass records that a named part of the check went well.

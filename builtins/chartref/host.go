@@ -38,10 +38,10 @@ func CanonicalHost(scheme, authority string) (string, error) {
 // may be a password.
 func splitPort(authority string) (name, port string, err error) {
 	if authority == "" {
-		return "", "", errors.New("reference has no host")
+		return "", "", errors.New("host is missing")
 	}
 	if strings.Contains(authority, "@") {
-		return "", "", errors.New("reference has userinfo before its host; credentials belong in the configuration")
+		return "", "", errors.New("userinfo stands before the host; credentials belong in the configuration")
 	}
 	colon := strings.LastIndexByte(authority, ':')
 	if colon < 0 || strings.HasSuffix(authority, "]") {

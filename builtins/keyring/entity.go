@@ -107,7 +107,8 @@ type section struct {
 // merge makes one transferable key of all copies: the sections that any copy
 // has, each with the signatures that any copy has, and the revocations with
 // the primary key. What is neither key, user ID nor signature is left out,
-// together with the signatures on it.
+// together with the signatures on it. A key with a signature that no key has
+// gives nothing: it may have been a revocation.
 func merge(copies, revocations [][]byte) []byte {
 	var sections []*section
 	for _, c := range copies {
@@ -115,6 +116,8 @@ func merge(copies, revocations [][]byte) []byte {
 		for p, err := range Packets(c) {
 			switch {
 			case err != nil: // cannot be: the packets were walked before
+				return nil
+			case p.Tag == tagSignature && !shallow(p.Body):
 				return nil
 			case p.Tag == tagSignature:
 				current.sign(p.Body)

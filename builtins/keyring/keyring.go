@@ -212,6 +212,9 @@ func (r *Ring) revocation(p Packet) error {
 	if len(p.Body) < 2 || p.Body[1] != byte(packet.SigTypeKeyRevocation) {
 		return nil
 	}
+	if !shallow(p.Body) {
+		return errSubpackets
+	}
 	parsed, err := packet.Read(bytes.NewReader(p.Raw))
 	if _, unsupported := err.(pgperrors.UnsupportedError); unsupported {
 		return nil

@@ -3,7 +3,6 @@
 package trust
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -87,8 +86,12 @@ func visible(root *os.Root, folder string) ([]string, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	if info, err := dir.Stat(); err != nil || !info.IsDir() {
-		return nil, errors.Join(fmt.Errorf("%s is no directory", folder), err)
+	info, err := dir.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s is no directory", folder)
 	}
 	names, err := dir.Readdirnames(-1)
 	if err != nil {

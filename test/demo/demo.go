@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command demo shows chartseal at work without a network: it makes keys,
+// Package demo shows chartseal at work without a network: it makes keys,
 // packages and signs charts with Helm's own code, serves them on loopback, and
 // lets the chartseal command judge manifests that name them.
-package main
+package demo
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,18 +17,10 @@ import (
 	"github.com/chartseal/chartseal/test/registry"
 )
 
-func main() {
-	chartseal := flag.String("chartseal", "bin/chartseal", "the command that judges")
-	dir := flag.String("dir", "demo", "where everything is left")
-	serve := flag.Bool("serve", false, "keep repository and registry up until interrupted")
-	flag.Parse()
-	if err := run(*chartseal, *dir, *serve); err != nil {
-		fmt.Fprintln(os.Stderr, "demo:", err)
-		os.Exit(1)
-	}
-}
-
-func run(chartseal, dir string, serve bool) error {
+// Run leaves everything in dir, prints a table of verdicts of the command
+// chartseal, and fails if one of them is not what its story says. With serve,
+// repository and registry stay up until interrupted.
+func Run(w io.Writer, chartseal, dir string, serve bool) error {
 	if err := empty(dir); err != nil {
 		return err
 	}
@@ -54,10 +46,10 @@ func run(chartseal, dir string, serve bool) error {
 			return fmt.Errorf("publishing %s: %w", s.name, err)
 		}
 	}
-	if err := judgeAll(os.Stdout, chartseal, dir, scenes); err != nil {
+	if err := judgeAll(w, chartseal, dir, scenes); err != nil {
 		return err
 	}
-	return farewell(srv, chartseal, dir, serve)
+	return farewell(w, srv, chartseal, dir, serve)
 }
 
 // empty makes dir a new folder. What is there is removed only if an earlier
@@ -75,18 +67,18 @@ func empty(dir string) error {
 	return os.MkdirAll(dir, 0o755)
 }
 
-func farewell(srv *registry.Server, chartseal, dir string, serve bool) error {
+func farewell(w io.Writer, srv *registry.Server, chartseal, dir string, serve bool) error {
 	config := filepath.Join(dir, configFile)
 	signed, tampered := filepath.Join(dir, "charts", "signed", "web-1.2.3.tgz"), filepath.Join(dir, "charts", "tampered", "web-1.2.3.tgz")
-	fmt.Printf("\nEverything is in %s. Ask yourself:\n\n", dir)
-	fmt.Printf("  %s eval --config %s -f raw 'helm.verify_prov(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, signed)
-	fmt.Printf("  %s eval --config %s -f pretty 'helm.verify_prov_report(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, tampered)
-	fmt.Printf("  %s test %s\n", chartseal, filepath.Join(dir, "policy"))
+	fmt.Fprintf(w, "\nEverything is in %s. Ask yourself:\n\n", dir)
+	fmt.Fprintf(w, "  %s eval --config %s -f raw 'helm.verify_prov(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, signed)
+	fmt.Fprintf(w, "  %s eval --config %s -f pretty 'helm.verify_prov_report(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, tampered)
+	fmt.Fprintf(w, "  %s test %s\n", chartseal, filepath.Join(dir, "policy"))
 	if !serve {
 		return nil
 	}
-	fmt.Printf("\nRepository and registry stay up until interrupted:\n\n  repository %s/signed\n  registry   oci://%s/charts/web\n\n", srv.URL(), srv.Host())
-	fmt.Printf("  %s eval --config %s -d %s -i %s -f pretty data.demo.deny\n", chartseal, config, filepath.Join(dir, "policy"), filepath.Join(dir, "manifests", "tampered.yaml"))
+	fmt.Fprintf(w, "\nRepository and registry stay up until interrupted:\n\n  repository %s/signed\n  registry   oci://%s/charts/web\n\n", srv.URL(), srv.Host())
+	fmt.Fprintf(w, "  %s eval --config %s -d %s -i %s -f pretty data.demo.deny\n", chartseal, config, filepath.Join(dir, "policy"), filepath.Join(dir, "manifests", "tampered.yaml"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	<-ctx.Done()

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package config reads chartseal.yaml, the one file that configures the
+// command line and the provider.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"reflect"
+	"time"
+
+	yamlv2 "go.yaml.in/yaml/v2"
+	"sigs.k8s.io/yaml"
+
+	"github.com/chartseal/chartseal/builtins"
+)
+
+// A Config is what chartseal.yaml says. It comes from [Default] or [Load].
+type Config struct {
+	Trust      Trust           `json:"trust" doc:"where the trust material is that policies name"`
+	Registries []Registry      `json:"registries" doc:"OCI registries and chart repositories of which something is to be said"`
+	Limits     builtins.Limits `json:"limits" doc:"what one reference may cost"`
+	Cache      Cache           `json:"cache" doc:"what is remembered in memory"`
+
+	hosts map[string]host // what registries come to, by canonical host
+}
+
+// Trust says where named trust material is.
+type Trust struct {
+	Directory string `json:"directory" doc:"directory with keyrings/<name>.{gpg,asc,kbx}, keys/<name>.pub and roots/<name>.json; relative to the configuration file; without it no name is known"`
+}
+
+// Cache bounds what is remembered.
+type Cache struct {
+	Bytes    int64             `json:"bytes" doc:"memory for what was read out of verified content, and for indexes"`
+	Listings builtins.Duration `json:"listings" doc:"how long the index of a repository is taken as current"`
+}
+
+// Default is the configuration without a file: no named trust, no registries,
+// the limits of the command line.
+func Default() *Config {
+	return &Config{
+		Limits: builtins.DefaultLimits(),
+		Cache:  Cache{Bytes: 64 << 20, Listings: builtins.Duration(30 * time.Second)},
+	}
+}
+
+// maxFile bounds the configuration and a Docker configuration; a Kubernetes
+// Secret, from which either may come, holds no more.
+const maxFile = 1 << 20
+
+// Load reads the configuration file at path, and the credentials it names. It
+// fails for an unknown or repeated field, a null, a second document, and for
+// every value that cannot be meant. A limit that is left out keeps its
+// default. Relative paths in the file are relative to the file. No error
+// shows a password.
+func Load(path string) (*Config, error) {
+	raw, err := readRegular(path, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	config, err := parse(raw, filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return config, nil
+}
+
+func parse(raw []byte, dir string) (*Config, error) {
+	config := Default()
+	if err := decode(raw, config); err != nil {
+		return nil, err
+	}
+	if err := checkLimits(config.Limits); err != nil {
+		return nil, err
+	}
+	if config.Cache.Bytes < 0 || config.Cache.Bytes > mostBytes {
+		return nil, fmt.Errorf("cache.bytes is %d, want 0 to %d", config.Cache.Bytes, int64(mostBytes))
+	}
+	config.Trust.Directory = beside(dir, config.Trust.Directory)
+	hosts, err := readRegistries(config.Registries, dir)
+	config.hosts = hosts
+	return config, err
+}
+
+// decode goes through JSON, since that is where encoding/json can be held to
+// exact names of fields.
+func decode(raw []byte, into *Config) error {
+	if err := soleDocument(raw); err != nil {
+		return err
+	}
+	asJSON, err := yaml.YAMLToJSONStrict(raw)
+	if err != nil {
+		return err
+	}
+	return builtins.DecodeStrictAs("file", asJSON, into)
+}
+
+// soleDocument refuses what YAMLToJSONStrict passes over in silence: nothing
+// at all, and everything after the first document.
+func soleDocument(raw []byte) error {
+	dec := yamlv2.NewDecoder(bytes.NewReader(raw))
+	var document any
+	if err := dec.Decode(&document); errors.Is(err, io.EOF) || (err == nil && document == nil) {
+		return errors.New("file is empty")
+	} else if err != nil {
+		return err
+	}
+	if err := dec.Decode(&document); !errors.Is(err, io.EOF) {
+		return errors.New("file holds more than one YAML document")
+	}
+	return nil
+}
+
+// mostBytes is more than any limit can mean, and far from overflow.
+const mostBytes = 1 << 40
+
+// checkLimits wants limits that can be computed with. Zero is one: it allows nothing.
+func checkLimits(limits builtins.Limits) error {
+	v := reflect.ValueOf(limits)
+	for i := range v.NumField() {
+		if n := v.Field(i).Int(); v.Field(i).Type() == reflect.TypeFor[int64]() && (n < 0 || n > mostBytes) {
+			return fmt.Errorf("limits.%s is %d, want 0 to %d", v.Type().Field(i).Tag.Get("json"), n, int64(mostBytes))
+		}
+	}
+	return nil
+}
+
+// beside is path as seen from the directory of the file that names it; "" stays "".
+func beside(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}

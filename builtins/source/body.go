@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/chartseal/chartseal/builtins"
+)
+
+// A body is the body of an answer. A wait for its next byte longer than
+// silence ends the request; a server that keeps dripping is left to the
+// context's deadline.
+type body struct {
+	from    io.ReadCloser
+	url     *url.URL
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	timer   *time.Timer
+	silence time.Duration
+}
+
+func newBody(ctx context.Context, cancel context.CancelCauseFunc, resp *http.Response, silence time.Duration) *body {
+	at := resp.Request.URL
+	timer := time.AfterFunc(silence, func() {
+		cancel(builtins.Errorf(builtins.Timeout, "%s sent nothing for %s", show(at), silence))
+	})
+	timer.Stop()
+	return &body{from: resp.Body, url: at, ctx: ctx, cancel: cancel, timer: timer, silence: silence}
+}
+
+// Read counts only the time of its own waiting: a slow reader is no slow server.
+func (b *body) Read(p []byte) (int, error) {
+	b.timer.Reset(b.silence)
+	n, err := b.from.Read(p)
+	b.timer.Stop()
+	if err != nil && err != io.EOF {
+		err = fault(b.ctx, b.url, err)
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	b.timer.Stop()
+	b.cancel(nil)
+	return b.from.Close()
+}
+
+// checkLength refuses an answer that announces more than limit bytes.
+func checkLength(resp *http.Response, limit int64) error {
+	if resp.ContentLength > limit {
+		return tooLarge(show(resp.Request.URL), limit)
+	}
+	return nil
+}
+
+func tooLarge(what string, limit int64) error {
+	return builtins.Errorf(builtins.TooLarge, "%s has more than %d bytes", what, limit)
+}
+
+// A capped reader fails with TooLarge where more bytes come than the limit.
+type capped struct {
+	from  io.Reader
+	left  int64
+	limit int64
+	what  string
+}
+
+func atMost(r io.Reader, limit int64, what string) *capped {
+	return &capped{from: r, left: limit, limit: limit, what: what}
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	if c.left < 0 {
+		return 0, tooLarge(c.what, c.limit)
+	}
+	if int64(len(p)) > c.left+1 {
+		p = p[:c.left+1] // one more shows that there is more
+	}
+	n, err := c.from.Read(p)
+	c.left -= int64(n)
+	if c.left < 0 {
+		return n - 1, tooLarge(c.what, c.limit)
+	}
+	return n, err
+}
+
+// A hashed reader judges the digest of everything when it has read it.
+type hashed struct {
+	io.Closer
+	from  io.Reader
+	hash  hash.Hash
+	judge func(digest string) error
+}
+
+func newHashed(from io.Reader, closer io.Closer, judge func(string) error) *hashed {
+	return &hashed{Closer: closer, from: from, hash: sha256.New(), judge: judge}
+}
+
+func (h *hashed) Read(p []byte) (int, error) {
+	n, err := h.from.Read(p)
+	h.hash.Write(p[:n])
+	if err != io.EOF {
+		return n, err
+	}
+	if err := h.judge("sha256:" + hex.EncodeToString(h.hash.Sum(nil))); err != nil {
+		return n, err
+	}
+	return n, io.EOF
+}
+
+// A pin is the digest that an archive must have. Where nobody names one, what
+// is read first sets it for those who read again.
+type pin struct {
+	mu     sync.Mutex
+	digest string
+	by     string // who says so
+}
+
+func (p *pin) judge(digest string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.digest == "" {
+		p.digest, p.by = digest, "an earlier answer"
+	}
+	if p.digest != digest {
+		return builtins.Errorf(builtins.DigestMismatch, "the archive is %s, %s says %s", digest, p.by, p.digest)
+	}
+	return nil
+}
+
+// readAll is everything or an error, never half of it.
+func readAll(r io.Reader) ([]byte, error) {
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return raw, nil
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/chartseal/chartseal/builtins"
+)
+
+// The bounds of what is kept open and of what a server may put before a body.
+const (
+	maxConnsPerHost = 32
+	maxIdleConns    = 64
+	idleTimeout     = 30 * time.Second
+	maxHeaderBytes  = 64 << 10
+	maxDrained      = 4 << 10 // of an answer that is not read, to keep its connection
+)
+
+func newTransport(c *Client) *http.Transport {
+	t := &http.Transport{
+		Proxy:                  nil,
+		DialContext:            c.dialPlain,
+		DialTLSContext:         c.dialTLS,
+		DisableCompression:     true, // archives are judged as the bytes that were sent
+		MaxConnsPerHost:        maxConnsPerHost,
+		MaxIdleConns:           maxIdleConns,
+		MaxIdleConnsPerHost:    maxConnsPerHost,
+		IdleConnTimeout:        idleTimeout,
+		ResponseHeaderTimeout:  time.Duration(c.config.Limits.Silence),
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		Protocols:              new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	return t
+}
+
+// A request is a GET. Its authorization is for home alone, the origin that the
+// reference itself names: wherever an answer sends us, it stays behind.
+type request struct {
+	url           *url.URL
+	home          string
+	authorization string
+	accept        string
+	header        http.Header
+}
+
+// request asks for a file at an address that a reference names.
+func (c *Client) request(u *url.URL) request {
+	return request{url: u, home: origin(u), authorization: c.basic(u.Scheme, u.Host)}
+}
+
+// document reads the answer to req whole. Compressed it is read as well, under
+// the same limit.
+func (c *Client) document(ctx context.Context, req request, limit int64) ([]byte, error) {
+	resp, err := c.get(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return readDocument(resp, limit)
+}
+
+func readDocument(resp *http.Response, limit int64) ([]byte, error) {
+	if err := checkLength(resp, limit); err != nil {
+		return nil, err
+	}
+	decoded, err := decoder(resp, limit)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(atMost(decoded, limit, show(resp.Request.URL)))
+}
+
+func decoder(resp *http.Response, limit int64) (io.Reader, error) {
+	at, coding := show(resp.Request.URL), resp.Header.Get("Content-Encoding")
+	switch coding {
+	case "", "identity":
+		return resp.Body, nil
+	case "gzip":
+		z, err := gzip.NewReader(atMost(resp.Body, limit, at))
+		if err != nil {
+			return nil, coded(err, "%s is not gzip, as its header says", at)
+		}
+		return &decompressed{z, at}, nil
+	}
+	return nil, builtins.Errorf(builtins.Unavailable, "%s came in the content coding %q, which was not asked for", at, builtins.Clip(coding))
+}
+
+// decompressed gives corrupt compression a code.
+type decompressed struct {
+	from io.Reader
+	at   string
+}
+
+func (d *decompressed) Read(p []byte) (int, error) {
+	n, err := d.from.Read(p)
+	if err != nil && err != io.EOF {
+		err = coded(err, "gzip coding of %s is corrupt", d.at)
+	}
+	return n, err
+}
+
+// coded is err if it has a code already, else Unavailable.
+func coded(err error, format string, args ...any) error {
+	var already *builtins.Error
+	if errors.As(err, &already) {
+		return already
+	}
+	return builtins.Errorf(builtins.Unavailable, format, args...)
+}
+
+// get is [Client.send] for which only 200 is an answer.
+func (c *Client) get(ctx context.Context, req request) (*http.Response, error) {
+	resp, err := c.send(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return answered(resp)
+}
+
+// answered gives every status but 200 its code.
+func answered(resp *http.Response) (*http.Response, error) {
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	discard(resp)
+	code := builtins.Unavailable
+	switch resp.StatusCode {
+	case http.StatusNotFound, http.StatusGone:
+		code = builtins.NotFound
+	case http.StatusUnauthorized, http.StatusForbidden:
+		code = builtins.Denied
+	}
+	return nil, builtins.Errorf(code, "%s answered %d %s", show(resp.Request.URL), resp.StatusCode, http.StatusText(resp.StatusCode))
+}
+
+// send asks and follows redirects, each of which is judged as the first
+// address was. Nothing is asked twice: when a server wants us to come back
+// later, that is the answer.
+func (c *Client) send(ctx context.Context, req request) (*http.Response, error) {
+	for hops := int64(0); ; hops++ {
+		if err := c.permit(req.url); err != nil {
+			return nil, err
+		}
+		resp, err := c.roundTrip(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		if !redirects(resp) {
+			return resp, nil
+		}
+		discard(resp)
+		if hops == c.config.Limits.Redirects {
+			return nil, builtins.Errorf(builtins.Unavailable, "%s is redirect number %d, at most %d are followed", show(req.url), hops+1, c.config.Limits.Redirects)
+		}
+		if req.url, err = next(resp); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func redirects(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+func next(resp *http.Response) (*url.URL, error) {
+	from := resp.Request.URL
+	to, err := resp.Location()
+	if err != nil {
+		return nil, builtins.Errorf(builtins.Unavailable, "%s redirects to nowhere", show(from))
+	}
+	if from.Scheme == "https" && to.Scheme == "http" {
+		return nil, builtins.Errorf(builtins.SourceDenied, "%s redirects from https to %s", show(from), show(to))
+	}
+	return to, nil
+}
+
+// roundTrip sends one request. The answer's body must be closed.
+func (c *Client) roundTrip(ctx context.Context, req request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	resp, err := c.transport.RoundTrip(req.on(ctx))
+	if err != nil {
+		err = fault(ctx, req.url, err)
+		cancel(nil)
+		return nil, err
+	}
+	resp.Body = newBody(ctx, cancel, resp, time.Duration(c.config.Limits.Silence))
+	return resp, nil
+}
+
+func (r request) on(ctx context.Context) *http.Request {
+	header := http.Header{"User-Agent": {"chartseal"}, "Accept-Encoding": {"identity"}}
+	for name, values := range r.header {
+		header[name] = values
+	}
+	if r.accept != "" {
+		header.Set("Accept", r.accept)
+	}
+	if r.authorization != "" && origin(r.url) == r.home {
+		header.Set("Authorization", r.authorization)
+	}
+	req := &http.Request{Method: http.MethodGet, URL: r.url, Header: header, Host: r.url.Host}
+	return req.WithContext(ctx)
+}
+
+// fault is the code of what went wrong on the way to u.
+func fault(ctx context.Context, u *url.URL, err error) error {
+	var decided *builtins.Error
+	var waited net.Error
+	switch {
+	case errors.As(context.Cause(ctx), &decided), errors.As(err, &decided):
+		return decided
+	case ctx.Err() != nil:
+		return builtins.Errorf(builtins.Timeout, "no answer from %s in time: %w", show(u), ctx.Err())
+	case errors.As(err, &waited) && waited.Timeout():
+		return builtins.Errorf(builtins.Timeout, "no answer from %s in time", show(u))
+	}
+	return builtins.Errorf(builtins.Unavailable, "reaching %s: %q", show(u), builtins.Clip(err.Error()))
+}
+
+// discard ends an answer that nobody reads, keeping the connection where the
+// rest is short.
+func discard(resp *http.Response) {
+	if 0 < resp.ContentLength && resp.ContentLength <= maxDrained {
+		_, _ = io.CopyN(io.Discard, resp.Body, maxDrained)
+	}
+	_ = resp.Body.Close()
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/chartseal/chartseal/builtins"
+)
+
+// The media types of manifests. Indexes are asked for as well, so that one is
+// seen for what it is, and not as something that is absent.
+const (
+	ociManifest    = "application/vnd.oci.image.manifest.v1+json"
+	dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	ociIndex       = "application/vnd.oci.image.index.v1+json"
+	dockerIndex    = "application/vnd.docker.distribution.manifest.list.v2+json"
+)
+
+var manifestTypes = []string{ociManifest, dockerManifest, ociIndex, dockerIndex}
+
+// The media types that make a manifest a chart.
+const (
+	chartConfig     = "application/vnd.cncf.helm.config.v1+json"
+	chartLayer      = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+	oldChartLayer   = "application/tar+gzip"
+	provenanceLayer = "application/vnd.cncf.helm.chart.provenance.v1.prov"
+)
+
+// A descriptor names a blob.
+type descriptor struct {
+	MediaType string `json:"mediaType"`
+	Digest    string `json:"digest"`
+	Size      int64  `json:"size"`
+}
+
+var digestText = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+func isDigest(s string) bool { return digestText.MatchString(s) }
+
+func (d descriptor) check() error {
+	if !isDigest(d.Digest) {
+		return fmt.Errorf("digest %q is not sha256: and 64 lower-case hexadecimal digits", builtins.Clip(d.Digest))
+	}
+	if d.Size < 0 {
+		return fmt.Errorf("size %d of %s is negative", d.Size, d.Digest)
+	}
+	return nil
+}
+
+// A chartManifest is what the manifest of a chart describes.
+type chartManifest struct {
+	config     descriptor
+	chart      descriptor
+	provenance *descriptor // nil if there is none
+}
+
+// parseChart reads the manifest of exactly one chart, at most with one
+// provenance. Anything else is NotAChart, among it a manifest that can also be
+// read as an index, and JSON that names a member twice.
+func parseChart(m manifest) (chartManifest, error) {
+	chart, err := readChart(m)
+	if err != nil {
+		return chartManifest{}, builtins.Errorf(builtins.NotAChart, "manifest %s: %w", m.digest, err)
+	}
+	return chart, nil
+}
+
+func readChart(m manifest) (chartManifest, error) {
+	var content struct {
+		SchemaVersion int             `json:"schemaVersion"`
+		MediaType     string          `json:"mediaType"`
+		Config        descriptor      `json:"config"`
+		Layers        []descriptor    `json:"layers"`
+		Manifests     json.RawMessage `json:"manifests"`
+	}
+	if err := checkType(m.mediaType); err != nil {
+		return chartManifest{}, err
+	}
+	if err := decodeOnce(m.raw, &content); err != nil {
+		return chartManifest{}, err
+	}
+	stated, _, _ := mime.ParseMediaType(m.mediaType)
+	switch {
+	case content.Manifests != nil:
+		return chartManifest{}, errors.New("it is an index too")
+	case content.SchemaVersion != 2:
+		return chartManifest{}, fmt.Errorf("schema version is %d, want 2", content.SchemaVersion)
+	case content.MediaType != "" && content.MediaType != stated:
+		return chartManifest{}, fmt.Errorf("media type is %q, the registry says %q", builtins.Clip(content.MediaType), stated)
+	case content.Config.MediaType != chartConfig:
+		return chartManifest{}, fmt.Errorf("config is of type %q, want %s", builtins.Clip(content.Config.MediaType), chartConfig)
+	}
+	return pickLayers(content.Config, content.Layers)
+}
+
+// checkType takes the answer's type for the manifest's: `helm push` writes
+// none into the manifest.
+func checkType(contentType string) error {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil || (mediaType != ociManifest && mediaType != dockerManifest) {
+		return fmt.Errorf("its type is %q, want %s", builtins.Clip(contentType), ociManifest)
+	}
+	return nil
+}
+
+func pickLayers(config descriptor, layers []descriptor) (chartManifest, error) {
+	charts := ofType(layers, chartLayer, oldChartLayer)
+	provenances := ofType(layers, provenanceLayer)
+	if len(charts) != 1 || len(provenances) > 1 {
+		return chartManifest{}, fmt.Errorf("it has %d chart layers and %d provenance layers, want 1 and at most 1", len(charts), len(provenances))
+	}
+	for _, d := range slices.Concat(charts, provenances, []descriptor{config}) {
+		if err := d.check(); err != nil {
+			return chartManifest{}, err
+		}
+	}
+	found := chartManifest{config: config, chart: charts[0]}
+	if len(provenances) == 1 {
+		found.provenance = &provenances[0]
+	}
+	return found, nil
+}
+
+func ofType(layers []descriptor, mediaTypes ...string) []descriptor {
+	var found []descriptor
+	for _, layer := range layers {
+		if slices.Contains(mediaTypes, layer.MediaType) {
+			found = append(found, layer)
+		}
+	}
+	return found
+}
+
+// decodeOnce reads one JSON value in which no object names a member twice, not
+// even in another case: two readers could see two manifests in such a one.
+func decodeOnce(raw []byte, into any) error {
+	if err := json.Unmarshal(raw, into); err != nil { // bounds the nesting, too
+		return fmt.Errorf("not the JSON that it should be: %w", err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	return membersOnce(dec, true)
+}
+
+// membersOnce reads a value. Annotations are not ours to read, so their case
+// is their own.
+func membersOnce(dec *json.Decoder, fold bool) error {
+	tok, err := dec.Token()
+	delim, nested := tok.(json.Delim)
+	if err != nil || !nested {
+		return err
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		inner := fold
+		if delim == '{' {
+			key, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			name := key.(string)
+			inner = fold && name != "annotations"
+			if fold {
+				name = strings.ToLower(name)
+			}
+			if seen[name] {
+				return fmt.Errorf("it names the member %q twice", builtins.Clip(name))
+			}
+			seen[name] = true
+		}
+		if err := membersOnce(dec, inner); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil && err != io.EOF {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/chartref"
+	"github.com/maypok86/otter/v2"
+)
+
+// An indexKey is whose view of which repository an index is: other
+// credentials may see another one.
+type indexKey struct {
+	repository string
+	basic      string // digest of the credentials
+}
+
+// An index is an index.yaml as it came. It is never changed: one that was
+// confirmed is stored anew.
+type index struct {
+	raw          []byte
+	etag         string
+	lastModified string
+	confirmed    time.Time
+}
+
+// newIndexes gives nil for no bytes.
+func newIndexes(bytes int64) *otter.Cache[indexKey, *index] {
+	if bytes <= 0 {
+		return nil
+	}
+	return otter.Must(&otter.Options[indexKey, *index]{
+		MaximumWeight: uint64(bytes),
+		Weigher:       func(_ indexKey, i *index) uint32 { return weight(int64(len(i.raw))) },
+	})
+}
+
+// resolveEntry finds the archive of a repository object. Credentials stay with
+// the repository's own origin, wherever its index leads.
+func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (builtins.Artifact, error) {
+	base, err := parseURL(ref.URL)
+	if err != nil {
+		return nil, err
+	}
+	i, err := c.index(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	e, err := findEntry(ctx, i.raw, ref.Name, ref.Version, c.config.Limits.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	req := c.request(base)
+	if req.url, err = e.resolve(base); err != nil {
+		return nil, err
+	}
+	if err := c.permit(req.url); err != nil {
+		return nil, err
+	}
+	return c.webArchive(req, ref.URL, e.digest), nil
+}
+
+// index is the repository's, fresh or confirmed no longer ago than
+// Config.Listings. Whether the host may be contacted is asked in any case.
+func (c *Client) index(ctx context.Context, base *url.URL) (*index, error) {
+	req := c.request(base)
+	key := indexKey{base.String(), builtins.SHA256([]byte(req.authorization))}
+	if err := c.permit(base); err != nil {
+		return nil, err
+	}
+	known := c.knownIndex(key)
+	if known != nil && time.Since(known.confirmed) < c.config.Listings {
+		return known, nil
+	}
+	req.url, req.header = base.JoinPath("index.yaml"), known.conditions()
+	fresh, err := c.fetchIndex(ctx, req, known)
+	if err == nil && c.indexes != nil {
+		c.indexes.Set(key, fresh)
+	}
+	return fresh, err
+}
+
+func (c *Client) knownIndex(key indexKey) *index {
+	if c.indexes == nil {
+		return nil
+	}
+	known, _ := c.indexes.GetIfPresent(key)
+	return known
+}
+
+// conditions ask for the index only if it is another one.
+func (i *index) conditions() http.Header {
+	header := http.Header{}
+	if i != nil && i.etag != "" {
+		header.Set("If-None-Match", i.etag)
+	} else if i != nil && i.lastModified != "" {
+		header.Set("If-Modified-Since", i.lastModified)
+	}
+	return header
+}
+
+func (c *Client) fetchIndex(ctx context.Context, req request, known *index) (*index, error) {
+	resp, err := c.send(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusNotModified && len(req.header) > 0 {
+		discard(resp)
+		confirmed := *known
+		confirmed.confirmed = time.Now()
+		return &confirmed, nil
+	}
+	if resp, err = answered(resp); err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	raw, err := readDocument(resp, c.config.Limits.Index)
+	if err != nil {
+		return nil, err
+	}
+	return &index{raw, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), time.Now()}, nil
+}
+
+// An entry is what an index says of one version of a chart.
+type entry struct {
+	location string // its first URL
+	digest   string // "sha256:<hex>", or ""
+}
+
+// resolve is the address of the archive, which may be relative to the
+// repository.
+func (e entry) resolve(base *url.URL) (*url.URL, error) {
+	location, err := url.Parse(e.location)
+	if err != nil {
+		return nil, builtins.Errorf(builtins.MalformedIndex, "URL of the entry is none")
+	}
+	folder := *base
+	folder.Path = strings.TrimSuffix(folder.Path, "/") + "/"
+	folder.RawPath = ""
+	to := folder.ResolveReference(location)
+	to.Fragment, to.RawFragment = "", ""
+	return to, nil
+}
