@@ -31,13 +31,9 @@ type Signed struct {
 
 // A SignaturePlace is one of the places where signatures are kept.
 type SignaturePlace struct {
-	Name       string // "referrers", ".sig tag"
+	Name       string // "referrers", "fallback tag", ".sig tag"
 	Signatures []StoredSignature
-	// Err says why the place was not read to its end: TooMany, TooLarge,
-	// MalformedBundle and DigestMismatch for what was decided, Denied,
-	// Unavailable and Timeout for what was not. It is nil for a place that
-	// has nothing.
-	Err error
+	Err        error // why it could not be listed; nil for a place that has nothing
 }
 
 // A StoredSignature is a signature as it is stored: a sigstore bundle, or a
@@ -47,6 +43,10 @@ type StoredSignature struct {
 	Bundle      []byte
 	Payload     []byte
 	Annotations map[string]string
+
+	// Err says instead why it could not be read, with the codes of [Source]
+	// and MalformedBundle.
+	Err error
 }
 
 // A NotChartError is the NotAChart of [Source.Resolve] for what a registry

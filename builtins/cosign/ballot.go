@@ -27,20 +27,26 @@ func (b *ballot) fail(place builtins.SignaturePlace) {
 	}
 }
 
-// add counts one signature.
+// add counts one signature. One that could not be fetched is as a place that
+// gave no answer.
 func (b *ballot) add(digest string, verify func() (builtins.Signer, error)) {
 	signer, err := verify()
-	if err != nil {
-		b.failures = append(b.failures, builtins.Errorf(builtins.CodeOf(err), "signature %s: %w", digest, err))
+	if err == nil {
+		b.signers = append(b.signers, signer)
 		return
 	}
-	b.signers = append(b.signers, signer)
+	err = builtins.Errorf(builtins.CodeOf(err), "signature %s: %w", digest, err)
+	if builtins.CodeOf(err).Outcome() == builtins.Undecided {
+		b.places = append(b.places, err)
+		return
+	}
+	b.failures = append(b.failures, err)
 }
 
 // progress are the codes of signatures that do not count, the nearest to one
 // that does last. Whether it is somebody's whom nobody asked for comes first.
 var progress = []builtins.Code{
-	builtins.NoSignature, builtins.MalformedBundle, builtins.TooLarge, builtins.TooMany,
+	builtins.NoSignature, builtins.MalformedBundle, builtins.TooLarge, builtins.TooMany, builtins.DigestMismatch,
 	builtins.UntrustedSigner, builtins.IdentityMismatch,
 	builtins.WeakAlgorithm, builtins.BadSignature,
 	builtins.TransparencyLog, builtins.Timestamp, builtins.Certificate,

@@ -130,6 +130,9 @@ func repositoryOf(ref chartref.Ref) string {
 }
 
 func (p *plan) verifyStored(ctx context.Context, stored builtins.StoredSignature, subject Subject) (builtins.Signer, error) {
+	if stored.Err != nil {
+		return builtins.Signer{}, stored.Err
+	}
 	if stored.Bundle != nil {
 		return p.policy.VerifyBundle(stored.Bundle, subject)
 	}

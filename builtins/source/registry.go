@@ -75,7 +75,11 @@ func authority(u *url.URL) string {
 // get asks for something of the repository and answers a challenge, once. Only
 // the registry itself may challenge: where a redirect leads, nobody may.
 func (r *repository) get(ctx context.Context, path, accept string) (*http.Response, error) {
-	req := request{url: r.base.JoinPath("v2", r.path, path), home: r.home, authorization: r.remembered(), accept: accept}
+	return r.getURL(ctx, r.base.JoinPath("v2", r.path, path), accept)
+}
+
+func (r *repository) getURL(ctx context.Context, url *url.URL, accept string) (*http.Response, error) {
+	req := request{url: url, home: r.home, authorization: r.remembered(), accept: accept}
 	resp, err := r.client.send(ctx, req)
 	if err != nil {
 		return nil, err
@@ -103,12 +107,16 @@ type manifest struct {
 // names, or what the registry says it is, is a DigestMismatch, whatever its
 // type.
 func (r *repository) manifest(ctx context.Context, tagOrDigest string) (manifest, error) {
+	return r.manifestUpTo(ctx, tagOrDigest, r.client.config.Limits.Manifest)
+}
+
+func (r *repository) manifestUpTo(ctx context.Context, tagOrDigest string, limit int64) (manifest, error) {
 	resp, err := r.get(ctx, "manifests/"+tagOrDigest, strings.Join(manifestTypes, ", "))
 	if err != nil {
 		return manifest{}, err
 	}
 	defer resp.Body.Close()
-	raw, err := readDocument(resp, r.client.config.Limits.Manifest)
+	raw, err := readDocument(resp, limit)
 	if err != nil {
 		return manifest{}, err
 	}

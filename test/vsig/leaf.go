@@ -100,7 +100,7 @@ func (s *Sigstore) leafTemplate(leaf Leaf) *x509.Certificate {
 	} else {
 		template.EmailAddresses = []string{leaf.Subject}
 	}
-	template.ExtraExtensions = append(template.ExtraExtensions, claim(claimIssuer, leaf.Issuer))
+	template.ExtraExtensions = append(template.ExtraExtensions, oldIssuer(leaf.Issuer), claim(claimIssuer, leaf.Issuer))
 	for number, value := range leaf.Claims {
 		template.ExtraExtensions = append(template.ExtraExtensions, claim(number, value))
 	}
@@ -108,6 +108,12 @@ func (s *Sigstore) leafTemplate(leaf Leaf) *x509.Certificate {
 		leaf.Edit(template)
 	}
 	return template
+}
+
+// oldIssuer is the issuer as the first extensions had it, without encoding;
+// Fulcio still writes it, and cosign v2 reads no other.
+func oldIssuer(issuer string) pkix.Extension {
+	return pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 1}, Value: []byte(issuer)}
 }
 
 func claim(number int, value string) pkix.Extension {

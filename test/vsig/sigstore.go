@@ -43,8 +43,10 @@ type Sigstore struct {
 	ct     *ecdsa.PrivateKey
 }
 
-// years is how long everything but a leaf is valid before and after At.
-const years = 2
+// years is how long everything but a leaf is valid before and after At: until
+// after today, for the library that makes timestamps signs today's date into
+// them, too.
+const years = 30
 
 // New makes an instance whose authorities and logs are valid around at.
 func New(at time.Time) *Sigstore {
