@@ -124,11 +124,10 @@ func (p *plan) setElsewhere(repository *string) error {
 	if repository == nil {
 		return nil
 	}
-	p.elsewhere = chartref.Parse(*repository)
-	if err := p.elsewhere.Err(); err != nil {
-		return fmt.Errorf("signature_repository: %w", err)
-	}
-	if p.elsewhere.Kind != chartref.OCI || p.elsewhere.Tag != "" || p.elsewhere.Digest != "" {
+	// A reference names one manifest; with any digest added, what is left is
+	// the repository.
+	p.elsewhere = chartref.Parse(*repository + "@sha256:" + strings.Repeat("0", 64))
+	if p.elsewhere.Err() != nil || p.elsewhere.Kind != chartref.OCI || p.elsewhere.Tag != "" {
 		return fmt.Errorf("signature_repository is %q, want oci://host/path without tag and digest", builtins.Clip(*repository))
 	}
 	return nil

@@ -368,3 +368,9 @@ func (r route) signer(w *world, c change) *vsig.Signer {
 	}
 	return w.vs.Keyless(leaf)
 }
+
+func unmarshal(raw []byte, into any) {
+	if err := json.Unmarshal(raw, into); err != nil {
+		panic(err)
+	}
+}
