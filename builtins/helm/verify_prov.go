@@ -5,6 +5,7 @@ package helm
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -100,28 +101,20 @@ func (p *plan) expected(ref chartref.Ref) (name, version string) {
 	return name, version
 }
 
-// fetch gets the archive and the provenance. That the archive is there is
-// known before the provenance is asked for, so that a chart that is not there
-// is never reported as unsigned.
+// fetch gets the provenance, then the archive, one after the other: who held
+// one connection while waiting for the next could wait for himself.
 func (p *plan) fetch(ctx context.Context, artifact builtins.Artifact, rep *builtins.Report) (s Subject, prov []byte, err error) {
 	info := artifact.Info()
 	if info.Directory {
 		return s, nil, builtins.Errorf(builtins.NoProvenance, "a chart directory has no provenance; package it")
 	}
 	s.FileName = info.FileName
-	fact, known := p.known(info)
-	var body io.ReadCloser
-	if !known {
-		if body, err = artifact.Open(ctx); err != nil {
-			return s, nil, rep.Step("archive", err)
-		}
-		defer body.Close()
-	}
 	if prov, err = p.provenanceOf(ctx, artifact); err != nil {
 		return s, nil, rep.Step("provenance file", err)
 	}
+	fact, known := p.known(info)
 	if !known {
-		if fact, err = p.read(ctx, body); err != nil {
+		if fact, err = p.readArchive(ctx, artifact); err != nil {
 			return s, nil, rep.Step("archive", err)
 		}
 	}
@@ -137,6 +130,15 @@ func (p *plan) fetch(ctx context.Context, artifact builtins.Artifact, rep *built
 	return s, prov, nil
 }
 
+func (p *plan) readArchive(ctx context.Context, artifact builtins.Artifact) (chartFact, error) {
+	body, err := artifact.Open(ctx)
+	if err != nil {
+		return chartFact{}, err
+	}
+	defer body.Close()
+	return p.read(ctx, body)
+}
+
 func describe(rep *builtins.Report, s Subject) {
 	rep.Chart.Digest = s.Digest
 	if rep.Digest == "" {
@@ -147,6 +149,8 @@ func describe(rep *builtins.Report, s Subject) {
 	}
 }
 
+// provenanceOf reads the provenance. Only a chart that is there is reported as
+// unsigned.
 func (p *plan) provenanceOf(ctx context.Context, artifact builtins.Artifact) (prov []byte, err error) {
 	switch where := p.provenance; {
 	case where == "":
@@ -156,10 +160,15 @@ func (p *plan) provenanceOf(ctx context.Context, artifact builtins.Artifact) (pr
 	default:
 		prov, err = p.env.Source.Fetch(ctx, where, p.env.Limits.Provenance)
 	}
-	if builtins.CodeOf(err) == builtins.NotFound {
-		return nil, builtins.Errorf(builtins.NoProvenance, "%w", err)
+	if builtins.CodeOf(err) != builtins.NotFound {
+		return prov, err
 	}
-	return prov, err
+	body, missing := artifact.Open(ctx)
+	if missing != nil {
+		return nil, missing
+	}
+	body.Close()
+	return nil, builtins.Errorf(builtins.NoProvenance, "%w", err)
 }
 
 // parse is [ParseProvenance], once for the same text.
@@ -169,10 +178,20 @@ func (p *plan) parse(prov []byte) (*Unverified, error) {
 	})
 }
 
-// parseConfig reads the JSON of a registry config as the YAML that it also is.
+// parseConfig reads the JSON of a registry config as Helm's loader would read
+// the same as YAML. It is written anew first: what JSON may escape, as half of
+// a surrogate pair, YAML may not.
 func (p *plan) parseConfig(config []byte) (*chart.Metadata, error) {
 	return remember(p.env, "helm/config", builtins.SHA256(config), chartSize, func() (*chart.Metadata, error) {
-		return archive.ParseMetadata(config)
+		var values map[string]any
+		if err := builtins.DecodeStrictAs("values", config, &values); err != nil {
+			return nil, err
+		}
+		plain, err := json.Marshal(values)
+		if err != nil {
+			return nil, err
+		}
+		return archive.ParseMetadata(plain)
 	})
 }
 

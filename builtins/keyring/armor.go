@@ -17,11 +17,16 @@ const (
 // Armored says whether text holds an armored block, going by its first line
 // or, if that cannot begin a packet, by any line.
 func Armored(text []byte) bool {
-	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\uFEFF")))
+	text = trimmed(text)
 	if bytes.HasPrefix(text, []byte(armorBegin)) {
 		return true
 	}
 	return len(text) > 0 && text[0] < 0x80 && bytes.Contains(text, []byte("\n"+armorBegin))
+}
+
+// trimmed is text without what editors put in front of it.
+func trimmed(text []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\uFEFF")))
 }
 
 // Unarmor takes the first armored block off text. kind is what its first line

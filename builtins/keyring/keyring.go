@@ -78,7 +78,7 @@ func unwrap(raw []byte) ([][]byte, error) {
 		packets, err := unbox(raw)
 		return [][]byte{packets}, err
 	case Armored(raw):
-		return unarmorKeys(raw)
+		return unarmorKeys(trimmed(raw))
 	}
 	return [][]byte{raw}, nil
 }
@@ -242,11 +242,9 @@ func identify(body []byte) (fingerprint string, id uint64) {
 	}
 	switch version := body[0]; {
 	case version == 4 && len(body) < 1<<16:
-		h := sha1.New()
-		h.Write([]byte{0x99, byte(len(body) >> 8), byte(len(body))})
-		h.Write(body)
-		sum := h.Sum(nil)
-		return string(sum), binary.BigEndian.Uint64(sum[12:])
+		var buffer [1 << 10]byte // for most keys, so that nothing is allocated
+		sum := sha1.Sum(append(append(buffer[:0], 0x99, byte(len(body)>>8), byte(len(body))), body...))
+		return string(sum[:]), binary.BigEndian.Uint64(sum[12:])
 	case version == 6:
 		h := sha256.New()
 		h.Write(binary.BigEndian.AppendUint32([]byte{0x9b}, uint32(len(body))))

@@ -4,7 +4,7 @@ package opa_test
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -41,44 +41,58 @@ func module(policy, function string) string {
 	}
 }
 
+// The functions that the matrix is run with, and options that are right for them.
+var functions = []struct {
+	name string
+	good map[string]any
+}{
+	{"mock.verify", map[string]any{"need": "trust"}},
+	{"helm.verify_prov", trusting},
+}
+
 func TestNoIdiomFailsOpen(t *testing.T) {
-	good := map[string]any{"need": "trust"}
 	columns := []struct {
-		name      string
-		input     map[string]any
-		cancelled bool
-		allow     bool
-		halts     bool
-		undefined bool
+		name                       string
+		ref                        any
+		typo, cancelled, undefined bool // what else is wrong
+		allow, halts               bool
 	}{
-		{name: "verified", input: map[string]any{"x": verified, "o": good}, allow: true},
-		{name: "rejected", input: map[string]any{"x": rejected, "o": good}},
-		{name: "undecided", input: map[string]any{"x": undecided, "o": good}},
-		{name: "wrong type", input: map[string]any{"x": 7, "o": good}},
-		{name: "bad option", input: map[string]any{"x": verified, "o": map[string]any{"nedd": "trust"}}, halts: true},
-		{name: "cancelled", input: map[string]any{"x": hanging, "o": good}, cancelled: true, halts: true},
-		{name: "panic", input: map[string]any{"x": panicking, "o": good}},
-		{name: "undefined argument", input: map[string]any{"o": good}, undefined: true},
+		{name: "verified", ref: verified, allow: true},
+		{name: "rejected", ref: rejected},
+		{name: "undecided", ref: undecided},
+		{name: "wrong type", ref: 7},
+		{name: "bad option", ref: verified, typo: true, halts: true},
+		{name: "cancelled", ref: hanging, cancelled: true, halts: true},
+		{name: "panic", ref: panicking},
+		{name: "undefined argument", undefined: true},
 	}
-	for _, idiom := range idioms {
-		for _, column := range columns {
-			t.Run(fmt.Sprintf("%s/%s", idiom.name, column.name), func(t *testing.T) {
-				if column.undefined && idiom.lint {
-					t.Skip("Rego never makes a call with an undefined argument; chartseal lint refuses this idiom")
-				}
-				ctx := context.Context(t.Context())
-				if column.cancelled {
-					ctx = soon(t)
-				}
-				column.input["xs"] = []any{column.input["x"]}
-				got, err := eval(t, ctx, module(idiom.policy, "mock.verify"), column.input, "allowed")
-				if column.halts != (err != nil) {
-					t.Fatalf("query error is %v, want one: %v", err, column.halts)
-				}
-				if !column.halts && got != column.allow {
-					t.Errorf("allowed is %v, want %v", got, column.allow)
-				}
-			})
+	for _, function := range functions {
+		for _, idiom := range idioms {
+			for _, column := range columns {
+				t.Run(function.name+"/"+idiom.name+"/"+column.name, func(t *testing.T) {
+					if column.undefined && idiom.lint {
+						t.Skip("Rego never makes a call with an undefined argument; chartseal lint refuses this idiom")
+					}
+					in := map[string]any{"o": maps.Clone(function.good)}
+					if column.typo {
+						in["o"].(map[string]any)["typo"] = true
+					}
+					if !column.undefined {
+						in["x"], in["xs"] = column.ref, []any{column.ref}
+					}
+					ctx := context.Context(t.Context())
+					if column.cancelled {
+						ctx = soon(t)
+					}
+					got, err := eval(t, ctx, module(idiom.policy, function.name), in, "allowed")
+					if column.halts != (err != nil) {
+						t.Fatalf("query error is %v, want one: %v", err, column.halts)
+					}
+					if !column.halts && got != column.allow {
+						t.Errorf("allowed is %v, want %v", got, column.allow)
+					}
+				})
+			}
 		}
 	}
 }

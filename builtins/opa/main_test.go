@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -17,8 +16,12 @@ import (
 	"github.com/open-policy-agent/opa/v1/rego"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/all"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/opa"
+	"github.com/chartseal/chartseal/builtins/source"
+	"github.com/chartseal/chartseal/builtins/trust"
+	"github.com/chartseal/chartseal/test/forge"
 )
 
 // The checks of these tests answer by the name of the reference.
@@ -71,23 +74,57 @@ func judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report) error {
 	return builtins.Errorf(builtins.NotFound, "%q is not there", builtins.Clip(ref.Path))
 }
 
-// noSource is a source that no host may be asked of.
-type noSource struct{ allow []string }
-
-func (s noSource) Allowing(allow []string) builtins.Source { return noSource{allow} }
-func (s noSource) Resolve(context.Context, chartref.Ref) (builtins.Artifact, error) {
-	return nil, builtins.Errorf(builtins.NotFound, "nothing is here")
+// world is a source in memory with places where something goes wrong. It
+// remembers which hosts it may contact.
+type world struct {
+	source.Map
+	allow []string
 }
-func (s noSource) Fetch(context.Context, string, int64) ([]byte, error) { return nil, fs.ErrNotExist }
+
+func (w world) Allowing(allow []string) builtins.Source { return world{w.Map, allow} }
+
+func (w world) Resolve(ctx context.Context, ref chartref.Ref) (builtins.Artifact, error) {
+	return w.Map.Resolve(ctx, judgeable(ctx, ref))
+}
+
+// judgeable fails for the references whose names say so.
+func judgeable(ctx context.Context, ref chartref.Ref) chartref.Ref {
+	switch ref.Path {
+	case panicking:
+		panic("the source fails")
+	case hanging:
+		<-ctx.Done()
+	}
+	return ref
+}
+
+// signedWorld holds charts that are signed, tampered with and out of reach,
+// and options that trust the signer.
+func signedWorld() (source.Map, map[string]any) {
+	key := forge.NewKey(forge.KeySpec{UserID: "Web Team <web@example.com>"})
+	archive := forge.Archive(forge.Chart("web", "1.2.3")...)
+	sum := builtins.SHA256(archive)
+	text := forge.ProvenanceText(forge.ChartYAML("web", "1.2.3"), "web-1.2.3.tgz", sum)
+	prov := []byte(forge.Clearsigned(text, key.Sign(text, forge.SignatureSpec{})))
+	tampered := bytes.Clone(archive)
+	tampered[len(tampered)/2] ^= 1
+	return source.Map{
+		verified:  {Data: archive, Prov: prov, FileName: "web-1.2.3.tgz"},
+		rejected:  {Data: tampered, Prov: prov, FileName: "web-1.2.3.tgz"},
+		undecided: {Err: builtins.Errorf(builtins.Unavailable, "registry answered 503")},
+	}, map[string]any{"keyring": key.ArmoredPublic()}
+}
 
 var (
-	env     = &builtins.Env{Source: noSource{}, Limits: builtins.DefaultLimits()}
+	charts, trusting = signedWorld()
+
+	env     = &builtins.Env{Source: world{Map: charts}, Trust: trust.Empty(), Limits: builtins.DefaultLimits()}
 	panicky bytes.Buffer
 )
 
 func TestMain(m *testing.M) {
 	env.Log = slog.New(slog.NewTextHandler(&panicky, &slog.HandlerOptions{Level: slog.LevelError}))
-	opa.Register(env, mock)
+	opa.Register(env, append([]*builtins.Builtin{mock}, all.Builtins...)...)
 	os.Exit(m.Run())
 }
 

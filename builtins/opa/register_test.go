@@ -265,7 +265,7 @@ func TestAllowNetReachesTheSource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := asked.Load().Source.(noSource).allow; !slices.Equal(got, allow) || (got == nil) != (allow == nil) {
+		if got := asked.Load().Source.(world).allow; !slices.Equal(got, allow) || (got == nil) != (allow == nil) {
 			t.Errorf("%s: the source may contact %v, want %v", name, got, allow)
 		}
 	}

@@ -37,16 +37,20 @@ func findEntry(ctx context.Context, raw []byte, name, version string, limit int6
 	}
 	core, _, _ := strings.Cut(version, "+") // some encoders escape a plus
 	var found []entry
-	for item, err := range cut(raw, name, limit) {
+	var failed error
+	for item, err := range cut(ctx, raw, name, limit) {
 		if err == nil && bytes.Contains(item, []byte(core)) {
 			found, err = appendMatch(found, item, version, limit)
 		}
-		if err != nil {
-			return entry{}, malformed(err)
+		if failed = err; failed != nil || ctx.Err() != nil {
+			break
 		}
-		if ctx.Err() != nil {
-			return entry{}, builtins.Errorf(builtins.Timeout, "reading the index: %w", ctx.Err())
-		}
+	}
+	if ctx.Err() != nil { // then it may have been cut short
+		return entry{}, builtins.Errorf(builtins.Timeout, "reading the index: %w", ctx.Err())
+	}
+	if failed != nil {
+		return entry{}, malformed(failed)
 	}
 	switch len(found) {
 	case 0:
@@ -113,9 +117,9 @@ func readEntry(fields map[string]json.RawMessage) (entry, error) {
 
 // cutJSON yields the entries of one chart, each as a list of one, out of
 // {"apiVersion": …, "entries": {"web": [{…}, …]}}.
-func cutJSON(raw []byte, name string, _ int64) iter.Seq2[[]byte, error] {
+func cutJSON(ctx context.Context, raw []byte, name string, _ int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		entries, err := jsonEntries(raw, name)
+		entries, err := jsonEntries(ctx, raw, name)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -128,8 +132,8 @@ func cutJSON(raw []byte, name string, _ int64) iter.Seq2[[]byte, error] {
 	}
 }
 
-func jsonEntries(raw []byte, name string) ([]json.RawMessage, error) {
-	top, err := jsonMembers(raw, "apiVersion", "entries")
+func jsonEntries(ctx context.Context, raw []byte, name string) ([]json.RawMessage, error) {
+	top, err := jsonMembers(ctx, raw, "apiVersion", "entries")
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +143,7 @@ func jsonEntries(raw []byte, name string) ([]json.RawMessage, error) {
 	if top["entries"] == nil {
 		return nil, nil
 	}
-	charts, err := jsonMembers(top["entries"], name)
+	charts, err := jsonMembers(ctx, top["entries"], name)
 	if err != nil || charts[name] == nil {
 		return nil, err
 	}
@@ -150,8 +154,8 @@ func jsonEntries(raw []byte, name string) ([]json.RawMessage, error) {
 
 // jsonMembers gives those members of the object that raw is that have one of
 // the names.
-func jsonMembers(raw []byte, names ...string) (map[string]json.RawMessage, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
+func jsonMembers(ctx context.Context, raw []byte, names ...string) (map[string]json.RawMessage, error) {
+	dec := json.NewDecoder(&interruptible{ctx, bytes.NewReader(raw)})
 	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
 		return nil, errors.New("there is no JSON object where one was expected")
 	}
@@ -182,23 +186,36 @@ func jsonMembers(raw []byte, names ...string) (map[string]json.RawMessage, error
 	return found, nil
 }
 
+// An interruptible reader ends when ctx does.
+type interruptible struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.from.Read(p)
+}
+
 // cutYAML reads block style: the key entries at the margin, below it a key for
 // each chart, below that a list of entries.
-func cutYAML(raw []byte, name string, limit int64) iter.Seq2[[]byte, error] {
+func cutYAML(ctx context.Context, raw []byte, name string, limit int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		top, err := pick(afterMarker(raw), "apiVersion", "entries")
+		top, err := pick(ctx, afterMarker(ctx, raw), "apiVersion", "entries")
 		if _, ok := top["apiVersion"]; err == nil && !ok {
 			err = errors.New("it has no apiVersion")
 		}
 		var chart member
 		if err == nil {
-			chart, err = yamlChart(top["entries"], name, limit)
+			chart, err = yamlChart(ctx, top["entries"], name, limit)
 		}
 		switch {
 		case err != nil:
 			yield(nil, err)
-		case chart.block():
-			yamlItems(chart.below, yield)
+		case chart.block(ctx):
+			yamlItems(ctx, chart.below, yield)
 		default:
 			yield(chart.value(), nil)
 		}
@@ -207,9 +224,9 @@ func cutYAML(raw []byte, name string, limit int64) iter.Seq2[[]byte, error] {
 
 // yamlChart is the member of entries for a chart, empty if there is none.
 // Entries in another style, such as {}, are read whole.
-func yamlChart(entries member, name string, limit int64) (member, error) {
-	if entries.block() {
-		charts, err := pick(entries.below, name)
+func yamlChart(ctx context.Context, entries member, name string, limit int64) (member, error) {
+	if entries.block(ctx) {
+		charts, err := pick(ctx, entries.below, name)
 		return charts[name], err
 	}
 	whole := entries.value()
@@ -228,9 +245,9 @@ func yamlChart(entries member, name string, limit int64) (member, error) {
 }
 
 // yamlItems yields the items of a block list, each as a list of one.
-func yamlItems(raw []byte, yield func([]byte, error) bool) {
-	indent, start := indentOf(raw), 0
-	for l := range lines(raw) {
+func yamlItems(ctx context.Context, raw []byte, yield func([]byte, error) bool) {
+	indent, start := indentOf(ctx, raw), 0
+	for l := range lines(ctx, raw) {
 		if blank(l.text) || l.indent > indent {
 			continue
 		}
@@ -247,9 +264,9 @@ func yamlItems(raw []byte, yield func([]byte, error) bool) {
 }
 
 // pick cuts a block mapping and gives those members that have one of the names.
-func pick(raw []byte, names ...string) (map[string]member, error) {
+func pick(ctx context.Context, raw []byte, names ...string) (map[string]member, error) {
 	found := map[string]member{}
-	for m, err := range yamlMembers(raw) {
+	for m, err := range yamlMembers(ctx, raw) {
 		if err != nil {
 			return nil, err
 		}
@@ -268,17 +285,19 @@ func pick(raw []byte, names ...string) (map[string]member, error) {
 // its line, and the lines below until the next key.
 type member struct{ key, inline, below []byte }
 
-func (m member) block() bool { return blank(m.inline) && indentOf(m.below) >= 0 }
+func (m member) block(ctx context.Context) bool {
+	return blank(m.inline) && indentOf(ctx, m.below) >= 0
+}
 
 func (m member) value() []byte { return slices.Concat(m.inline, []byte("\n"), m.below) }
 
 // yamlMembers yields the members of a block mapping in order.
-func yamlMembers(raw []byte) iter.Seq2[member, error] {
+func yamlMembers(ctx context.Context, raw []byte) iter.Seq2[member, error] {
 	return func(yield func(member, error) bool) {
-		indent, start := indentOf(raw), -1
+		indent, start := indentOf(ctx, raw), -1
 		var current member
-		for l := range lines(raw) {
-			if blank(l.text) || l.indent > indent || (l.indent == indent && dash(l.text)) {
+		for l := range lines(ctx, raw) {
+			if blank(l.text) || l.indent > indent || (start >= 0 && l.indent == indent && dash(l.text)) {
 				continue
 			}
 			if current.below = raw[max(start, 0):l.at]; start >= 0 && !yield(current, nil) {
@@ -342,13 +361,17 @@ type line struct {
 	text    []byte
 }
 
-func lines(raw []byte) iter.Seq[line] {
+// lines ends early when ctx does.
+func lines(ctx context.Context, raw []byte) iter.Seq[line] {
 	return func(yield func(line) bool) {
-		at := 0
+		at, n := 0, 0
 		for whole := range bytes.Lines(raw) {
 			text := bytes.TrimLeft(whole, " ")
 			l := line{at: at, end: at + len(whole), indent: len(whole) - len(text), text: bytes.TrimRight(text, " \t\r\n")}
 			if !yield(l) {
+				return
+			}
+			if n++; n%1024 == 0 && ctx.Err() != nil {
 				return
 			}
 			at = l.end
@@ -366,8 +389,8 @@ func blank(text []byte) bool {
 func dash(text []byte) bool { return text[0] == '-' && (len(text) == 1 || text[1] == ' ') }
 
 // indentOf is how far in the first line is, -1 if there is none.
-func indentOf(raw []byte) int {
-	for l := range lines(raw) {
+func indentOf(ctx context.Context, raw []byte) int {
+	for l := range lines(ctx, raw) {
 		if !blank(l.text) {
 			return l.indent
 		}
@@ -376,8 +399,8 @@ func indentOf(raw []byte) int {
 }
 
 // afterMarker is raw without the line that may begin a document.
-func afterMarker(raw []byte) []byte {
-	for l := range lines(raw) {
+func afterMarker(ctx context.Context, raw []byte) []byte {
+	for l := range lines(ctx, raw) {
 		if blank(l.text) {
 			continue
 		}

@@ -42,13 +42,27 @@ func (c *Client) repository(ctx context.Context, host, path string) (*repository
 	return &repository{client: c, path: path, base: base, home: origin(base), basic: c.basic("https", host)}, nil
 }
 
-// schemeOf finds out whether an insecure registry speaks https or http, and
-// remembers it once it is certain. One that does not answer in time is not
-// guessed at.
+// schemeOf finds out whether an insecure registry speaks https or http. Those
+// who ask at once share one connection, which none of them can cancel.
 func (c *Client) schemeOf(ctx context.Context, base *url.URL) (string, error) {
 	if scheme, ok := c.schemes.GetIfPresent(base.Host); ok {
 		return scheme, nil
 	}
+	probe := c.probes.DoChan(base.Host, func() (any, error) { return c.probe(context.WithoutCancel(ctx), base) })
+	select {
+	case found := <-probe:
+		if found.Err != nil {
+			return "", found.Err
+		}
+		return found.Val.(string), nil
+	case <-ctx.Done():
+		return "", fault(ctx, base, ctx.Err())
+	}
+}
+
+// probe remembers what is certain. A registry that does not answer in time is
+// not guessed at.
+func (c *Client) probe(ctx context.Context, base *url.URL) (string, error) {
 	var plain tls.RecordHeaderError
 	conn, err := c.dialTLS(ctx, "tcp", authority(base))
 	switch {

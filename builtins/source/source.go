@@ -23,6 +23,7 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
 )
 
 // A Config says where a [Client] may go and what that may cost.
@@ -76,6 +77,7 @@ type Client struct {
 	indexes   *otter.Cache[indexKey, *index]
 	tokens    *otter.Cache[tokenKey, token]
 	schemes   *otter.Cache[string, string] // of insecure registries, by host
+	probes    *singleflight.Group          // for schemes
 	allow     []string                     // host names; nil is any
 }
 
@@ -102,6 +104,7 @@ func New(config Config) (*Client, error) {
 		indexes: newIndexes(config.CacheBytes),
 		tokens:  otter.Must(&otter.Options[tokenKey, token]{MaximumSize: 1024}),
 		schemes: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
+		probes:  new(singleflight.Group),
 	}
 	c.transport = newTransport(c)
 	return c, nil

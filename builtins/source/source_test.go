@@ -99,6 +99,8 @@ func entryOf(repository, name, version string) map[string]any {
 	return map[string]any{"repository": repository, "name": name, "version": version}
 }
 
+type reading func(context.Context, builtins.Source, chartref.Ref) ([]byte, error)
+
 // readArchive resolves ref and reads its archive to the end.
 func readArchive(ctx context.Context, src builtins.Source, ref chartref.Ref) ([]byte, error) {
 	a, err := src.Resolve(ctx, ref)
@@ -324,11 +326,11 @@ func TestFetch(t *testing.T) {
 	got, err := client.Fetch(t.Context(), w.URL()+"/stable/web-1.2.3.tgz.prov", 100)
 	wantBytes(t, got, err, prov)
 	for location, want := range map[string]builtins.Code{
-		w.URL() + "/none":                    builtins.NotFound,
-		"http://203.0.113.7/x":               builtins.SourceDenied,
+		w.URL() + "/none":                     builtins.NotFound,
+		"http://203.0.113.7/x":                builtins.SourceDenied,
 		"oci://" + w.Host() + "/charts/web:1": builtins.SourceDenied,
-		"https://user:word@example.com/x":    builtins.InvalidReference,
-		"/nowhere/at/all":                    builtins.NotFound,
+		"https://user:word@example.com/x":     builtins.InvalidReference,
+		"/nowhere/at/all":                     builtins.NotFound,
 	} {
 		_, err := client.Fetch(t.Context(), location, 100)
 		wantCode(t, err, want)

@@ -421,8 +421,10 @@ func TestP31ReplacedDuringChecks(t *testing.T) {
 		}
 	})
 	good := map[string]bool{builtins.SHA256(a): true, builtins.SHA256(b): true}
-	for range 1000 {
-		_ = store.Reload() // half a file is an error, and changes nothing
+	for i := range 1000 {
+		if i%4 == 0 {
+			_ = store.Reload() // half a file is an error, and changes nothing
+		}
 		material, err := store.Keyring("web")
 		if err != nil || !good[material.Digest] || builtins.SHA256(material.Raw) != material.Digest {
 			t.Fatalf("got %s, %v", material.Digest, err)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+TOOLS := $(CURDIR)/bin/tools
+LDFLAGS := -s -w
+
+.PHONY: help build demo test race interop bench check generate lint fuzz clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/chartseal
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: build ## Judge a handful of charts, offline, and leave them in ./demo
+	@go run ./test/demo/cmd -chartseal bin/chartseal -dir demo $(if $(SERVE),-serve)
+
+test: ## Run every test that needs only Go, make, gpg and a C compiler
+	go test ./...
+
+race: ## Run the same tests under the race detector
+	go test -race ./...
+
+interop: build tools ## Run the tests against real helm and gpg
+	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal go test -count=1 -timeout 30m ./test/interop/...
+
+bench: build tools ## Measure against real helm in one run, then our parts alone
+	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...
+	go test -run '^$$' -bench . -benchmem ./builtins/...
+
+.PHONY: tools
+tools: # real helm and linters, built from modules of their own
+	test/tools/build.sh $(TOOLS) helm3 helm4 gatekeeper
+
+check: ## Check formatting, generated files, lint and Rego
+	.ci/check
+
+generate: ## Write capabilities and reference page from the table of built-ins
+	go generate ./...
+
+clean: ## Remove what was built
+	rm -rf bin demo dist

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package archive_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/archive"
+	"github.com/chartseal/chartseal/test/forge"
+)
+
+// onDisk is the chart in entries as a directory.
+func onDisk(entries ...forge.Entry) fstest.MapFS {
+	dir := fstest.MapFS{}
+	for _, e := range entries {
+		_, path, _ := strings.Cut(e.Name, "/")
+		dir[path] = &fstest.MapFile{Data: []byte(e.Body), Mode: 0o644}
+	}
+	return dir
+}
+
+// A25: a directory and an archive of one content are one chart.
+func TestReadDirEqualsArchive(t *testing.T) {
+	for _, extra := range [][]forge.Entry{nil, subcharts, {{Name: "Chart.lock", Body: "x"}, {Name: "a/b/c", Body: ""}}} {
+		packed, err := archive.ReadContents(t.Context(), bytes.NewReader(forge.Archive(with(extra...)...)), builtins.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed.Digest, packed.Size = "", 0
+		got, err := archive.ReadDirContents(t.Context(), onDisk(with(extra...)...), builtins.DefaultLimits())
+		if diff := cmp.Diff(packed, got); diff != "" || err != nil {
+			t.Errorf("error %v (-archive +directory):\n%s", err, diff)
+		}
+		got, err = archive.ReadDir(t.Context(), onDisk(with(extra...)...), builtins.DefaultLimits())
+		if err != nil || got.Files != nil || len(got.Subcharts) != len(packed.Subcharts) {
+			t.Errorf("without contents: error %v, chart %+v", err, got)
+		}
+	}
+}
+
+func TestReadDirRefuses(t *testing.T) {
+	valid := onDisk(with()...)
+	regular := func(body string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(body)} }
+	special := func(mode fs.FileMode) *fstest.MapFile {
+		return &fstest.MapFile{Mode: mode, Data: []byte("values.yaml")}
+	}
+	tests := map[string]struct {
+		path string
+		file *fstest.MapFile
+		code builtins.Code
+	}{
+		"A11 link":                  {"templates/link", special(fs.ModeSymlink), builtins.AmbiguousArchive},
+		"A11 charts is a link":      {"charts", special(fs.ModeSymlink), builtins.AmbiguousArchive},
+		"A11 Chart.lock is a link":  {"Chart.lock", special(fs.ModeSymlink), builtins.AmbiguousArchive},
+		"A29 FIFO":                  {"templates/fifo", special(fs.ModeNamedPipe), builtins.AmbiguousArchive},
+		"A29 device":                {"templates/device", special(fs.ModeDevice), builtins.AmbiguousArchive},
+		"A12 backslash":             {`a\b`, regular(""), builtins.AmbiguousArchive},
+		"A12 newline":               {"a\nb", regular(""), builtins.AmbiguousArchive},
+		"A12 case twins":            {"Values.yaml", regular(""), builtins.AmbiguousArchive},
+		"A14 one file":              {"zeros", regular(strings.Repeat("0", 8*mib+1)), builtins.TooLarge},
+		"A16 key twice":             {"Chart.yaml", regular(forge.ChartYAML("web", "1.2.3", "name: evil")), builtins.MalformedChart},
+		"A18 requirements.yaml":     {"requirements.yaml", regular("dependencies: []\n"), builtins.MalformedChart},
+		"Chart.yaml is a directory": {"Chart.yaml/a", regular(""), builtins.NotAChart},
+		"Chart.yaml too large":      {"Chart.yaml", regular(strings.Repeat("#", mib+1)), builtins.TooLarge},
+		"loose file in charts":      {"charts/README.md", regular(""), builtins.NotAChart},
+		"nested archive is none":    {"charts/db-1.0.0.tgz", regular("x"), builtins.NotAChart},
+		"deep path":                 {strings.Repeat("a/", 32) + "a", regular(""), builtins.TooMany},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := maps.Clone(valid)
+			if root, _, ok := strings.Cut(test.path, "/"); ok {
+				delete(dir, root)
+			}
+			dir[test.path] = test.file
+			c, err := archive.ReadDirContents(t.Context(), dir, builtins.DefaultLimits())
+			if code := builtins.CodeOf(err); code != test.code {
+				t.Errorf("code %s, want %s; chart %+v, error %v", code, test.code, c, err)
+			}
+		})
+	}
+	t.Run("A29 no chart", func(t *testing.T) {
+		if _, err := archive.ReadDir(t.Context(), fstest.MapFS{"README.md": regular("")}, builtins.DefaultLimits()); builtins.CodeOf(err) != builtins.NotAChart {
+			t.Error(err)
+		}
+	})
+	t.Run("A14 entries", func(t *testing.T) {
+		limits := builtins.DefaultLimits()
+		limits.ArchiveEntries = 4 // Chart.yaml, templates, templates/service.yaml, values.yaml
+		if _, err := archive.ReadDir(t.Context(), valid, limits); err != nil {
+			t.Errorf("at the limit: %v", err)
+		}
+		limits.ArchiveEntries--
+		if _, err := archive.ReadDir(t.Context(), valid, limits); builtins.CodeOf(err) != builtins.TooMany {
+			t.Errorf("over the limit: %v", err)
+		}
+	})
+	t.Run("A14 all files", func(t *testing.T) {
+		limits := builtins.DefaultLimits()
+		limits.ArchiveUnpacked = 100
+		if _, err := archive.ReadDirContents(t.Context(), valid, limits); builtins.CodeOf(err) != builtins.TooLarge {
+			t.Error(err)
+		}
+	})
+}
+
+// On a real disk, nothing but regular files is opened: a FIFO would block.
+func TestReadDirOnDisk(t *testing.T) {
+	write := func(t *testing.T) string {
+		dir := t.TempDir()
+		for path, f := range onDisk(with(subcharts...)...) {
+			name := filepath.Join(dir, path)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, f.Data, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
+	read := func(t *testing.T, dir string) (*archive.Chart, error) {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer root.Close()
+		return archive.ReadDirContents(t.Context(), root.FS(), builtins.DefaultLimits())
+	}
+	t.Run("valid", func(t *testing.T) {
+		if c, err := read(t, write(t)); err != nil || c.Metadata.Name != "web" {
+			t.Errorf("chart %+v, error %v", c, err)
+		}
+	})
+	special := map[string]func(name string) error{
+		"A29 FIFO": func(name string) error { return syscall.Mkfifo(name, 0o644) },
+		"A11 link": func(name string) error { return os.Symlink("../values.yaml", name) },
+	}
+	for _, kind := range slices.Sorted(maps.Keys(special)) {
+		for _, at := range []string{"templates/special", "charts/special-1.0.0.tgz", "Chart.lock"} {
+			t.Run(kind+" at "+at, func(t *testing.T) {
+				dir := write(t)
+				if err := special[kind](filepath.Join(dir, at)); err != nil {
+					t.Skipf("making a special file: %v", err)
+				}
+				start := time.Now()
+				if c, err := read(t, dir); builtins.CodeOf(err) != builtins.AmbiguousArchive {
+					t.Errorf("chart %+v, error %v", c, err)
+				}
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("took %v", took)
+				}
+			})
+		}
+	}
+}
+
+// unreadable is a file system that fails at one path.
+type unreadable struct {
+	fs.FS
+	path string
+	err  error
+}
+
+func (u unreadable) Open(path string) (fs.File, error) {
+	if path == u.path {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: u.err}
+	}
+	return u.FS.Open(path)
+}
+
+func TestReadDirFaults(t *testing.T) {
+	for _, path := range []string{".", "templates", "Chart.yaml", "values.yaml"} {
+		dir := unreadable{onDisk(with()...), path, fs.ErrPermission}
+		c, err := archive.ReadDirContents(t.Context(), dir, builtins.DefaultLimits())
+		if builtins.CodeOf(err) != builtins.Unavailable || !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s: chart %+v, error %v", path, c, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if c, err := archive.ReadDir(ctx, onDisk(with()...), builtins.DefaultLimits()); !errors.Is(err, context.Canceled) {
+		t.Errorf("chart %+v, error %v", c, err)
+	}
+}

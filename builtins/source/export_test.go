@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"net/netip"
+)
+
+// What the tests see of the parsers.
+
+// ParseChart gives the digests of config, chart and provenance.
+func ParseChart(mediaType string, raw []byte) (config, chart, provenance string, err error) {
+	c, err := parseChart(manifest{mediaType: mediaType, digest: "sha256:…", raw: raw})
+	if err == nil && c.provenance != nil {
+		provenance = c.provenance.Digest
+	}
+	return c.config.Digest, c.chart.Digest, provenance, err
+}
+
+// FindEntry gives URL and digest of an entry.
+func FindEntry(ctx context.Context, raw []byte, name, version string, limit int64) (location, digest string, err error) {
+	e, err := findEntry(ctx, raw, name, version, limit)
+	return e.location, e.digest, err
+}
+
+func Reach(addr netip.Addr) string { return string(reachOf(addr)) }
+
+var ParseChallenges = parseChallenges

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command chartseal is the Open Policy Agent with built-in functions that
+// verify Helm charts: helm.verify_prov and its kin work in eval, test, run,
+// check, build and every other command of OPA.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	opacmd "github.com/open-policy-agent/opa/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/all"
+	"github.com/chartseal/chartseal/builtins/opa"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes one command line and gives its exit code: OPA's own for its
+// commands, 2 for a configuration that cannot be used.
+func run(args []string) int {
+	root := command()
+	root.SetArgs(args)
+	err := root.Execute()
+	var exit *opacmd.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.Exit
+	case errors.As(err, new(configError)):
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	return 1
+}
+
+// command is the whole command line. The built-ins are registered before OPA
+// sees anything; what they may touch is filled in once the flags are read.
+func command() *cobra.Command {
+	env := &builtins.Env{}
+	opa.Register(env, all.Builtins...)
+	root := opacmd.Command(&cobra.Command{
+		Use:           "chartseal",
+		Short:         "Policies over Helm charts: who signed them, and is that enough",
+		Long:          "chartseal is the Open Policy Agent with built-in functions that verify Helm charts.\nEvery command of OPA works; policies may call helm.verify_prov and its report.",
+		SilenceErrors: false,
+	}, "chartseal")
+	path := root.PersistentFlags().String("config", "", "chartseal.yaml with trust, registries and limits (default $"+configVariable+")")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return configure(env, *path) }
+	replace(root, versionCommand())
+	guardBuild(root)
+	return root
+}
+
+// replace puts a command of ours in the place of OPA's command of that name.
+func replace(root, ours *cobra.Command) {
+	for _, theirs := range root.Commands() {
+		if theirs.Name() == ours.Name() {
+			root.RemoveCommand(theirs)
+		}
+	}
+	root.AddCommand(ours)
+}
