@@ -120,7 +120,8 @@ func atMost(limit int64, n int, what string) error {
 // read: from version 0.2 on, a promise alone does not do.
 func checkProofs(pb *bundlepb.Bundle) error {
 	entries := pb.GetVerificationMaterial().GetTlogEntries()
-	if len(entries) == 0 || pb.GetMediaType() == "application/vnd.dev.sigstore.bundle+json;version=0.1" {
+	version, err := (&bundle.Bundle{Bundle: pb}).Version()
+	if err != nil || version != "v0.2" && version != "v0.3" || len(entries) == 0 {
 		return nil
 	}
 	for _, entry := range entries {

@@ -34,10 +34,8 @@ type Log struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newLog(host string) *Log { return &Log{host: host, key: newKey()} }
-
 // NewLog is a log that no root names.
-func NewLog() *Log { return newLog("rekor.elsewhere.example.com") }
+func NewLog() *Log { return &Log{host: "rekor.elsewhere.example.com", key: newKey()} }
 
 func (l *Log) url() string { return "https://" + l.host }
 

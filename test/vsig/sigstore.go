@@ -37,6 +37,7 @@ type Sigstore struct {
 	Rekor   *Log
 	RekorV2 *Log
 
+	seed   string
 	fulcio authority
 	tsa    authority
 	stamp  issued
@@ -49,13 +50,25 @@ type Sigstore struct {
 const years = 30
 
 // New makes an instance whose authorities and logs are valid around at.
-func New(at time.Time) *Sigstore {
-	s := &Sigstore{At: at.UTC().Truncate(time.Second), ct: newKey()}
-	s.Rekor, s.RekorV2 = newLog("rekor.example.com"), newLog("log2025.rekor.example.com")
+func New(at time.Time) *Sigstore { return NewSeeded(at, rand.Text()) }
+
+// NewSeeded makes an instance whose keys are the same for the same seed: what
+// one process signs verifies in another, as fuzzing needs it.
+func NewSeeded(at time.Time, seed string) *Sigstore {
+	s := &Sigstore{At: at.UTC().Truncate(time.Second), seed: seed}
+	s.ct = SeededKey(seed + "ct")
+	s.Rekor = &Log{"rekor.example.com", SeededKey(seed + "rekor")}
+	s.RekorV2 = &Log{"log2025.rekor.example.com", SeededKey(seed + "rekor v2")}
 	s.fulcio = s.newAuthority("fulcio", x509.ExtKeyUsageCodeSigning)
 	s.tsa = s.newAuthority("tsa", x509.ExtKeyUsageTimeStamping)
-	s.stamp = s.tsa.intermediate.issue(s.timestamping(), newKey())
+	s.stamp = s.tsa.intermediate.issue(s.timestamping(), SeededKey(seed+"stamp"))
 	return s
+}
+
+// SeededKey is the P-256 key that goes with a seed.
+func SeededKey(seed string) *ecdsa.PrivateKey {
+	secret := sha256.Sum256([]byte(seed))
+	return must(ecdsa.ParseRawPrivateKey(elliptic.P256(), secret[:]))
 }
 
 // An issued certificate with its key.
@@ -68,11 +81,11 @@ type authority struct{ root, intermediate issued }
 
 func (s *Sigstore) newAuthority(name string, usage x509.ExtKeyUsage) authority {
 	template := s.authorityTemplate(name + " root")
-	key := newKey()
+	key := SeededKey(s.seed + name + " root")
 	root := issued{Certificate: template, key: key}.issue(template, key)
 	template = s.authorityTemplate(name + " intermediate")
 	template.ExtKeyUsage = []x509.ExtKeyUsage{usage}
-	return authority{root: root, intermediate: root.issue(template, newKey())}
+	return authority{root: root, intermediate: root.issue(template, SeededKey(s.seed+name+" intermediate"))}
 }
 
 func (s *Sigstore) authorityTemplate(name string) *x509.Certificate {
