@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -22,12 +21,12 @@ func DecodeStrict(raw []byte, into any) error { return DecodeStrictAs("options",
 // DecodeStrictAs is [DecodeStrict] for something else than options, which its
 // errors call by the name what.
 func DecodeStrictAs(what string, raw []byte, into any) error {
-	if err := uniqueKeys(raw); err != nil {
-		return fmt.Errorf("%s %w", what, err)
-	}
 	var decoded any
-	if err := json.Unmarshal(raw, &decoded); err != nil {
+	if err := json.Unmarshal(raw, &decoded); err != nil { // also bounds the depth
 		return fmt.Errorf("%s are not JSON: %w", what, err)
+	}
+	if err := uniqueKeys(json.NewDecoder(bytes.NewReader(raw))); err != nil {
+		return fmt.Errorf("%s %w", what, err)
 	}
 	if err := fits(decoded, reflect.TypeOf(into).Elem(), what); err != nil {
 		return err
@@ -127,19 +126,8 @@ func jsonKind(v any) string {
 	return "a string"
 }
 
-// uniqueKeys refuses JSON in which one object names a member twice.
-func uniqueKeys(raw []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if err := uniqueValue(dec); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("are followed by more JSON")
-	}
-	return nil
-}
-
-func uniqueValue(dec *json.Decoder) error {
+// uniqueKeys refuses a JSON value in which one object names a member twice.
+func uniqueKeys(dec *json.Decoder) error {
 	tok, err := dec.Token()
 	if err != nil {
 		return fmt.Errorf("are not JSON: %w", err)
@@ -160,7 +148,7 @@ func uniqueValue(dec *json.Decoder) error {
 			}
 			seen[key.(string)] = true
 		}
-		if err := uniqueValue(dec); err != nil {
+		if err := uniqueKeys(dec); err != nil {
 			return err
 		}
 	}

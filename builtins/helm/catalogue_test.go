@@ -90,9 +90,12 @@ var (
 	withLoose, loose   = certifier.WithSubkey(forge.SubkeySpec{Uncrossed: true})
 	withShort, short   = certifier.WithSubkey(forge.SubkeySpec{Lifetime: 10 * day})
 	expiringWith, exSb = expiring.WithSubkey(forge.SubkeySpec{})
-	rsaSigner          = forge.NewKey(forge.KeySpec{Algorithm: "rsa2048"})
-	v6Signer           = forge.NewKey(forge.KeySpec{Algorithm: "ed25519-v6"})
-	newSigner          = forge.NewKey(forge.KeySpec{Algorithm: "new-ed25519"})
+
+	withReboundShort, reboundShort = certifier.WithSubkey(forge.SubkeySpec{Lifetime: 20 * day, Bound: forge.Epoch.Add(9 * day)})
+
+	rsaSigner = forge.NewKey(forge.KeySpec{Algorithm: "rsa2048"})
+	v6Signer  = forge.NewKey(forge.KeySpec{Algorithm: "ed25519-v6"})
+	newSigner = forge.NewKey(forge.KeySpec{Algorithm: "new-ed25519"})
 )
 
 func badSignature(text string) [][]byte {
@@ -179,6 +182,7 @@ var catalogue = []struct {
 	{"P17 primary of the subkey expired since", all(trusted(exSb, expiringWith), now(11*day)), builtins.KeyExpired, all(trusted(exSb, expiringWith), now(9*day))},
 	{"P17 renewed and expired again", all(trusted(expiring, expiring.Renewed(forge.KeySpec{Lifetime: 20 * day, Certified: forge.Epoch.Add(9 * day)})), now(21*day)), builtins.KeyExpired,
 		all(trusted(expiring, expiring.Renewed(forge.KeySpec{Lifetime: 20 * day, Certified: forge.Epoch.Add(9 * day)})), now(19*day))},
+	{"P17 renewed subkey, expired again", all(trusted(reboundShort, withReboundShort), now(21*day)), builtins.KeyExpired, all(trusted(reboundShort, withReboundShort), now(19*day))},
 	{"P18 dated ahead", all(now(day), signing(alice, at(day+61*time.Second))), builtins.BadSignature, all(now(day), signing(alice, at(day+60*time.Second)))},
 	{"P18 older than its key", signing(alice, at(-time.Second)), builtins.BadSignature, signing(alice, at(0))},
 	{"P18 signature expired", all(now(2*day), signing(alice, forge.SignatureSpec{Lifetime: day})), builtins.BadSignature, all(now(day/2), signing(alice, forge.SignatureSpec{Lifetime: day}))},

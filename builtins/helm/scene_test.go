@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -59,13 +60,11 @@ func newScene() *scene {
 	}
 }
 
-// noise does not compress well, so that flipped bytes fall everywhere.
+// noise does not compress, so that flipped bytes fall everywhere.
 func noise(n int) string {
 	b := make([]byte, n)
-	seed := uint32(1)
-	for i := range b {
-		seed = seed*1664525 + 1013904223
-		b[i] = '!' + byte(seed>>24)%90
+	if _, err := rand.NewChaCha8([32]byte{}).Read(b); err != nil {
+		panic(err)
 	}
 	return string(b)
 }

@@ -12,6 +12,9 @@ const (
 	armorBegin = "-----BEGIN PGP "
 	armorEnd   = "-----END PGP "
 	armorTail  = "-----"
+
+	// maxArmorLine is what the library that Helm uses takes; 76 are permitted.
+	maxArmorLine = 96
 )
 
 // Armored says whether text holds an armored block, going by its first line
@@ -84,6 +87,8 @@ func unarmorBody(kind string, rest []byte) (body, after []byte, err error) {
 			}
 			return body, rest, nil
 		case len(line) == 0:
+		case len(line) > maxArmorLine:
+			return nil, nil, fmt.Errorf("armored %q has a line of %d characters", kind, len(line))
 		case checksum:
 			return nil, nil, fmt.Errorf("armored %q goes on after its checksum", kind)
 		case len(line) == 5 && line[0] == '=':

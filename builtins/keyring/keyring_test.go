@@ -102,6 +102,7 @@ func TestParseRefuses(t *testing.T) {
 		"armor without end":          {[]byte(strings.Split(alice.ArmoredPublic(), "-----END")[0]), "does not end"},
 		"armor without empty line":   {[]byte(strings.Replace(alice.ArmoredPublic(), "\n\n", "\n", 1)), "no empty line"},
 		"armor is not base64":        {[]byte(strings.Replace(alice.ArmoredPublic(), "\n\n", "\n\n!", 1)), "not base64"},
+		"armor with a long line":     {[]byte(strings.Replace(alice.ArmoredPublic(), "\n\n", "\n\n"+strings.Repeat("A", 97)+"\n", 1)), "a line of 97 characters"},
 		"armored message":            {[]byte(forge.Armor("MESSAGE", a)), "armored block 1 is a PGP \"MESSAGE\", not a key"},
 		"second block broken":        {[]byte(alice.ArmoredPublic() + forge.Armor("PUBLIC KEY BLOCK", a[:9])), "key 0: packet 1"},
 		"text after the checksum":    {[]byte(strings.Replace(alice.ArmoredPublic(), "\n-----END", "\n=AAAA\nAAAA\n-----END", 1)), "after its checksum"},

@@ -31,16 +31,16 @@ import (
 // is TooLarge.
 func findEntry(ctx context.Context, raw []byte, name, version string, limit int64) (entry, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
-	cut := cutYAML
+	cut, toJSON := cutYAML, yamlToJSON
 	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
-		cut = cutJSON
+		cut, toJSON = cutJSON, jsonToJSON
 	}
 	core, _, _ := strings.Cut(version, "+") // some encoders escape a plus
 	var found []entry
 	var failed error
 	for item, err := range cut(ctx, raw, name, limit) {
 		if err == nil && bytes.Contains(item, []byte(core)) {
-			found, err = appendMatch(found, item, version, limit)
+			found, err = appendMatch(found, item, toJSON, version, limit)
 		}
 		if failed = err; failed != nil || ctx.Err() != nil {
 			break
@@ -70,13 +70,13 @@ func malformed(err error) error {
 }
 
 // appendMatch parses the entries in item and keeps those of the version.
-func appendMatch(found []entry, item []byte, version string, limit int64) ([]entry, error) {
+func appendMatch(found []entry, item []byte, toJSON func([]byte) ([]byte, error), version string, limit int64) ([]entry, error) {
 	if int64(len(item)) > limit {
 		return nil, tooLarge("an entry of the index", limit)
 	}
-	parsed, err := yaml.YAMLToJSONStrict(item)
+	parsed, err := toJSON(item)
 	if err != nil {
-		return nil, fmt.Errorf("entry is not strict YAML: %w", err)
+		return nil, fmt.Errorf("entry: %w", err)
 	}
 	var entries []map[string]json.RawMessage
 	if err := json.Unmarshal(parsed, &entries); err != nil {
@@ -94,6 +94,22 @@ func appendMatch(found []entry, item []byte, version string, limit int64) ([]ent
 		found = append(found, match)
 	}
 	return found, nil
+}
+
+// yamlToJSON refuses a key that is there twice.
+func yamlToJSON(item []byte) ([]byte, error) {
+	parsed, err := yaml.YAMLToJSONStrict(item)
+	if err != nil {
+		return nil, fmt.Errorf("not strict YAML: %w", err)
+	}
+	return parsed, nil
+}
+
+// jsonToJSON refuses the same. JSON is not left to a YAML parser, which does
+// not know all of its escapes.
+func jsonToJSON(item []byte) ([]byte, error) {
+	var whole json.RawMessage
+	return item, decodeOnce(item, &whole)
 }
 
 func readEntry(fields map[string]json.RawMessage) (entry, error) {
@@ -229,13 +245,12 @@ func yamlChart(ctx context.Context, entries member, name string, limit int64) (m
 		charts, err := pick(ctx, entries.below, name)
 		return charts[name], err
 	}
-	whole := entries.value()
-	if int64(len(whole)) > limit {
-		return member{}, fmt.Errorf("%d bytes of entries are not in block style", len(whole))
+	if size := len(entries.inline) + len(entries.below); int64(size) > limit {
+		return member{}, fmt.Errorf("%d bytes of entries are not in block style", size)
 	}
-	parsed, err := yaml.YAMLToJSONStrict(whole)
+	parsed, err := yamlToJSON(entries.value())
 	if err != nil {
-		return member{}, fmt.Errorf("not strict YAML: %w", err)
+		return member{}, err
 	}
 	var charts map[string]json.RawMessage
 	if err := json.Unmarshal(parsed, &charts); err != nil {

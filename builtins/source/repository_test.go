@@ -234,6 +234,9 @@ func TestIndexIsRemembered(t *testing.T) {
 	})
 }
 
+// entryLimit is small, since what is over it is as well over a large one.
+const entryLimit = 64 << 10
+
 // indexes are texts in which web 1.2.3 is looked for.
 var indexes = []struct {
 	name string
@@ -250,6 +253,7 @@ var indexes = []struct {
 	{"entries in flow style", "apiVersion: v1\nentries: {web: [{version: 1.2.3, urls: [web.tgz]}]}\n", builtins.OK},
 	{"chart in flow style", "apiVersion: v1\nentries:\n  web: [{version: 1.2.3,\n    urls: [web.tgz]}]\n", builtins.OK},
 	{"JSON", `{"apiVersion": "v1", "entries": {"api": [], "web": [{"version": "1.2.2"}, {"version": "1.2.3", "urls": ["web.tgz"]}]}}`, builtins.OK},
+	{"JSON with escapes", `{"apiVersion": "v1", "entries": {"web": [{"description": "\ud83d\ude00 \/ \u002b", "annotations": {"a": "1", "A": "2"}, "version": "1.2.3", "urls": ["web\u002etgz"]}]}}`, builtins.OK},
 	{"members after entries", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\npublicKeys:\n- x\nserverInfo: {}\n", builtins.OK},
 	{"without final newline", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]", builtins.OK},
 	{"an odd entry beside", "apiVersion: v1\nentries:\n  web:\n  - version: 1.10\n    urls: 7\n  - version: 1.2.3\n    urls: [web.tgz]\n  - nothing: here\n", builtins.OK},
@@ -292,9 +296,9 @@ var indexes = []struct {
 	{"JSON and more", `{"apiVersion": "v1", "entries": {}} {}`, builtins.MalformedIndex},
 	{"JSON cut", `{"apiVersion": "v1", "entries": {"web": [`, builtins.MalformedIndex},
 	{"JSON of another shape", `{"apiVersion": "v1", "entries": {"web": {"version": "1.2.3"}}}`, builtins.MalformedIndex},
-	{"large entry", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    x: " + strings.Repeat("x", 1<<20) + "\n", builtins.TooLarge},
-	{"large entry in JSON", `{"apiVersion": "v1", "entries": {"web": [{"version": "1.2.3", "x": "` + strings.Repeat("x", 1<<20) + `"}]}}`, builtins.TooLarge},
-	{"large flow style", "apiVersion: v1\nentries: {x: " + strings.Repeat("x", 1<<20) + "}\n", builtins.MalformedIndex},
+	{"large entry", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    x: " + strings.Repeat("x", entryLimit) + "\n", builtins.TooLarge},
+	{"large entry in JSON", `{"apiVersion": "v1", "entries": {"web": [{"version": "1.2.3", "x": "` + strings.Repeat("x", entryLimit) + `"}]}}`, builtins.TooLarge},
+	{"large flow style", "apiVersion: v1\nentries: {x: " + strings.Repeat("x", entryLimit) + "}\n", builtins.MalformedIndex},
 	{"alias bomb", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    a: &a [x,x,x,x,x,x,x,x,x]\n" + aliases("abcdefghij") + "    urls: [web.tgz]\n", builtins.MalformedIndex},
 }
 
@@ -313,7 +317,7 @@ func TestIndexTexts(t *testing.T) {
 		t.Run(i.name, func(t *testing.T) {
 			t.Parallel()
 			within(t, 0, func() {
-				url, _, err := source.FindEntry(t.Context(), []byte(i.text), "web", "1.2.3", 1<<20)
+				url, _, err := source.FindEntry(t.Context(), []byte(i.text), "web", "1.2.3", entryLimit)
 				wantCode(t, err, i.want)
 				if err == nil && url != "web.tgz" {
 					t.Errorf("URL is %q, want web.tgz", url)

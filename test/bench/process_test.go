@@ -22,7 +22,8 @@ type process struct {
 // A run is what one process cost and answered.
 type run struct {
 	wall     time.Duration
-	rss      int64 // bytes, at most
+	cpu      time.Duration // user and system, of all threads
+	rss      int64         // bytes, at most
 	verified bool
 	output   []byte
 }
@@ -40,6 +41,7 @@ func (p process) run(b testing.TB) run {
 	if cmd.ProcessState == nil {
 		b.Fatal(err)
 	}
+	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		r.rss = usage.Maxrss * 1024 // Linux counts in KiB
 	}
@@ -56,6 +58,7 @@ func runs(b testing.TB, all []process) run {
 	for _, p := range all {
 		r := p.run(b)
 		total.wall += r.wall
+		total.cpu += r.cpu
 		total.rss = max(total.rss, r.rss)
 		total.output = append(total.output, r.output...)
 		total.verified = total.verified && r.verified

@@ -20,6 +20,10 @@ func (s sample) wall() time.Duration {
 	return median(s, func(r run) time.Duration { return r.wall })
 }
 
+func (s sample) cpu() time.Duration {
+	return median(s, func(r run) time.Duration { return r.cpu })
+}
+
 // rss is the most that any run took.
 func (s sample) rss() int64 {
 	return slices.MaxFunc(s, func(a, b run) int { return cmp.Compare(a.rss, b.rss) }).rss
@@ -81,16 +85,16 @@ func (r row) verdict() string {
 
 func printTable(w io.Writer, rows []row) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tpeer\tours\tpeer's\tratio\t95 % interval\tgoal\tour RSS\tpeer's\tgoal\t\t")
+	fmt.Fprintln(t, "\tpeer\tours\tpeer's\tratio\t95 % interval\tgoal\tour CPU\tpeer's\tour RSS\tpeer's\tgoal\t\t")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f\t%.2f to %.2f\t%.2f\t%s\t%s\t%s\t%s\t\n",
-			r.scenario, r.peer, milliseconds(r.ours), milliseconds(r.theirs), r.ratio.median, r.ratio.low, r.ratio.high,
-			r.goal, mebibytes(r.ours.rss()), mebibytes(r.theirs.rss()), mebibytes(r.rssGoal), r.verdict())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f\t%.2f to %.2f\t%.2f\t%s\t%s\t%s\t%s\t%s\t%s\t\n",
+			r.scenario, r.peer, milliseconds(r.ours.wall()), milliseconds(r.theirs.wall()), r.ratio.median, r.ratio.low, r.ratio.high,
+			r.goal, milliseconds(r.ours.cpu()), milliseconds(r.theirs.cpu()), mebibytes(r.ours.rss()), mebibytes(r.theirs.rss()), mebibytes(r.rssGoal), r.verdict())
 	}
 	_ = t.Flush()
 }
 
-func milliseconds(s sample) string { return fmt.Sprintf("%.1f ms", s.wall().Seconds()*1000) }
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1000) }
 
 func mebibytes(n int64) string {
 	if n == 0 {

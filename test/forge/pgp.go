@@ -5,7 +5,7 @@ package forge
 import (
 	"bytes"
 	"crypto"
-	"crypto/dsa"
+	"crypto/dsa" //lint:ignore SA1019 checks have to refuse what this makes
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
@@ -31,7 +31,8 @@ type Key struct {
 	UserID  string
 	Created time.Time
 
-	sections [][]byte // packets after the primary key
+	// Packets after the primary key, in this order.
+	revocations, self, subkeys [][]byte
 }
 
 // A KeySpec says what key to make. The zero value is an Ed25519 key of version
@@ -69,17 +70,18 @@ func (k *Key) certified(spec KeySpec) *Key {
 		direct := *sig
 		direct.SigType = packet.SigTypeDirectSignature
 		must(direct.SignDirectKeyBinding(&k.Private.PublicKey, k.Private, config))
-		k.sections = append(k.sections, serialized(&direct))
+		k.self = append(k.self, serialized(&direct))
 	}
 	must(sig.SignUserId(k.UserID, &k.Private.PublicKey, k.Private, config))
-	k.sections = append(k.sections, userID, serialized(sig))
+	k.self = append(k.self, userID, serialized(sig))
 	return k
 }
 
 // Renewed is the key after its owner moved its expiry: as gpg does it, the
 // self-signature is replaced by one of the new date.
 func (k *Key) Renewed(spec KeySpec) *Key {
-	renewed := &Key{Private: k.Private, UserID: k.UserID, Created: k.Created}
+	renewed := *k
+	renewed.self = nil
 	return renewed.certified(spec)
 }
 
@@ -113,8 +115,7 @@ func (k *Key) WithSubkey(spec SubkeySpec) (whole, sub *Key) {
 	must(binding.SignKey(&sub.Private.PublicKey, k.Private, config))
 	var public bytes.Buffer
 	must(sub.Private.PublicKey.Serialize(&public))
-	whole = k.with(public.Bytes(), serialized(binding))
-	return whole, sub
+	return k.and(public.Bytes(), serialized(binding)), sub
 }
 
 // Revocation is a revocation certificate for the key, with a reason or nil.
@@ -127,9 +128,9 @@ func (k *Key) Revocation(reason *packet.ReasonForRevocation, at time.Time) []byt
 
 // Revoked is the key with its revocation.
 func (k *Key) Revoked(reason *packet.ReasonForRevocation, at time.Time) *Key {
-	revoked := k.with()
-	revoked.sections = slices.Insert(revoked.sections, 0, k.Revocation(reason, at))
-	return revoked
+	revoked := *k
+	revoked.revocations = append(slices.Clone(k.revocations), k.Revocation(reason, at))
+	return &revoked
 }
 
 // RevokedSubkey is the key with a revocation of the subkey that was added last.
@@ -137,11 +138,18 @@ func (k *Key) RevokedSubkey(sub *Key, reason *packet.ReasonForRevocation, at tim
 	sig := k.signature(packet.SigTypeSubkeyRevocation, at)
 	sig.RevocationReason = reason
 	must(sig.RevokeSubkey(&sub.Private.PublicKey, k.Private, config))
-	return k.with(serialized(sig))
+	return k.and(serialized(sig))
 }
 
-func (k *Key) with(sections ...[]byte) *Key {
-	return &Key{Private: k.Private, UserID: k.UserID, Created: k.Created, sections: slices.Concat(k.sections, sections)}
+// and is the key with more packets at the end.
+func (k *Key) and(packets ...[]byte) *Key {
+	more := *k
+	more.subkeys = slices.Concat(k.subkeys, packets)
+	return &more
+}
+
+func (k *Key) sections() []byte {
+	return slices.Concat(slices.Concat(k.revocations, k.self, k.subkeys)...)
 }
 
 // Fingerprint is as gpg prints it.
@@ -151,14 +159,14 @@ func (k *Key) Fingerprint() string { return keyring.Fingerprint(k.Private.Public
 func (k *Key) Public() []byte {
 	var b bytes.Buffer
 	must(k.Private.PublicKey.Serialize(&b))
-	return append(b.Bytes(), slices.Concat(k.sections...)...)
+	return append(b.Bytes(), k.sections()...)
 }
 
 // Secret is the key with its secret, unprotected. Its subkeys stay public.
 func (k *Key) Secret() []byte {
 	var b bytes.Buffer
 	must(k.Private.Serialize(&b))
-	return append(b.Bytes(), slices.Concat(k.sections...)...)
+	return append(b.Bytes(), k.sections()...)
 }
 
 // ArmoredPublic is the key as gpg --export --armor writes it.
