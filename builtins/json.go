@@ -3,6 +3,7 @@
 package builtins
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 )
@@ -14,5 +15,5 @@ func UniqueMembers(raw []byte) error {
 	if !json.Valid(raw) {
 		return errors.New("are not JSON")
 	}
-	return uniqueKeys(raw)
+	return uniqueKeys(json.NewDecoder(bytes.NewReader(raw)))
 }

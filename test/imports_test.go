@@ -19,10 +19,11 @@ var mayImport = map[string][]string{
 	"builtins/keyring":  {},
 	"builtins/archive":  {"builtins"},
 	"builtins/helm":     {"builtins", "builtins/chartref", "builtins/archive", "builtins/keyring"},
+	"builtins/cosign":   {"builtins", "builtins/chartref", "builtins/archive"},
 	"builtins/source":   {"builtins", "builtins/chartref"},
 	"builtins/trust":    {"builtins", "builtins/keyring"},
 	"builtins/config":   {"builtins", "builtins/chartref", "builtins/source", "builtins/trust"},
-	"builtins/all":      {"builtins", "builtins/helm"},
+	"builtins/all":      {"builtins", "builtins/cosign", "builtins/helm"},
 	"builtins/opa":      {"builtins", "builtins/chartref"},
 	"cmd/chartseal":     {"builtins", "builtins/all", "builtins/config", "builtins/opa"},
 }
@@ -35,6 +36,7 @@ var mustNotReach = map[string][]string{
 	"builtins/archive":  {"github.com/open-policy-agent/opa/", "k8s.io/client-go/"},
 	"builtins/keyring":  {"github.com/open-policy-agent/opa/", "net/http"},
 	"builtins/helm":     {"github.com/open-policy-agent/opa/", "k8s.io/client-go/"},
+	"builtins/cosign":   {"github.com/open-policy-agent/opa/", "k8s.io/client-go/"},
 	"builtins/source":   {"github.com/open-policy-agent/opa/"},
 	"builtins/trust":    {"github.com/open-policy-agent/opa/"},
 	"builtins/opa":      {module + "builtins/source"},
@@ -45,6 +47,7 @@ var mustNotImport = map[string][]string{
 	"builtins/archive": {"net/http", "os", "net"},
 	"builtins/keyring": {"net/http", "os", "net"},
 	"builtins/helm":    {"net/http", "os", "net"},
+	"builtins/cosign":  {"net/http", "os", "net"},
 }
 
 func TestWhoMayImportWhom(t *testing.T) {

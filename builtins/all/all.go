@@ -6,6 +6,7 @@ package all
 
 import (
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/cosign"
 	"github.com/chartseal/chartseal/builtins/helm"
 )
 
@@ -14,4 +15,5 @@ import (
 // Builtins are all checks, in the order of the reference page.
 var Builtins = []*builtins.Builtin{
 	helm.VerifyProv,
+	cosign.Verify,
 }

@@ -102,6 +102,8 @@ func typeName(t reflect.Type) string {
 		return typeName(t.Elem())
 	case reflect.Slice:
 		return "list of " + typeName(t.Elem())
+	case reflect.Map:
+		return "object of " + typeName(t.Elem())
 	case reflect.Struct:
 		return "object"
 	case reflect.Bool:
