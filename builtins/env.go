@@ -34,6 +34,8 @@ type Source interface {
 	// without port). Nil allows every host that the configuration does.
 	Allowing(allow []string) Source
 	// Resolve finds the chart that ref names. A tag is resolved once, here.
+	// What a registry holds in place of a chart is a [*NotChartError]; a
+	// chart in a registry is a [Registered].
 	Resolve(ctx context.Context, ref chartref.Ref) (Artifact, error)
 	// Fetch reads a small file at a URL or local path, whole, at most limit bytes.
 	Fetch(ctx context.Context, location string, limit int64) ([]byte, error)

@@ -21,6 +21,8 @@ import (
 	cosignlib "github.com/sigstore/cosign/v2/pkg/cosign"
 	cosignbundle "github.com/sigstore/cosign/v2/pkg/cosign/bundle"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
+	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	rekorpb "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
 	"github.com/sigstore/sigstore-go/pkg/verify"
@@ -185,8 +187,11 @@ func (s *simpleSigning) parsePromise(text string) error {
 	if err != nil {
 		return fmt.Errorf("log ID: %w", err)
 	}
-	//nolint:staticcheck // sigstore-go has no other constructor for an entry that has a promise and no kind.
-	s.entry, err = tlog.NewEntry(body, s.promise.Payload.IntegratedTime, s.promise.Payload.LogIndex, logID, s.promise.SignedEntryTimestamp, nil)
+	s.entry, err = tlog.ParseTransparencyLogEntry(&rekorpb.TransparencyLogEntry{
+		LogIndex: s.promise.Payload.LogIndex, LogId: &commonpb.LogId{KeyId: logID}, IntegratedTime: s.promise.Payload.IntegratedTime,
+		KindVersion:      &rekorpb.KindVersion{Kind: "hashedrekord", Version: "0.0.1"},
+		InclusionPromise: &rekorpb.InclusionPromise{SignedEntryTimestamp: s.promise.SignedEntryTimestamp}, CanonicalizedBody: body,
+	})
 	if err != nil {
 		return err
 	}
@@ -198,7 +203,7 @@ func (s *simpleSigning) checkEntry() error {
 	if err := tlog.ValidateEntry(s.entry); err != nil {
 		return err
 	}
-	if _, _, ok := s.entry.GetHashedRekordDigest(); !ok || s.entry.PublicKey() == nil {
+	if _, _, ok := s.entry.GetHashedRekordDigest(); !ok || s.entry.IsRekorV2() || s.entry.PublicKey() == nil {
 		return builtins.Errorf(builtins.TransparencyLog, "log entry is not of a signature that names its key")
 	}
 	if len(s.promise.SignedEntryTimestamp) == 0 {

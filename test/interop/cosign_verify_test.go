@@ -39,7 +39,7 @@ func cosignKeys(t *testing.T, v2 string) []cosignKey {
 	var keys []cosignKey
 	for _, kind := range []struct {
 		name string
-		make            func() (crypto.PrivateKey, error)
+		make func() (crypto.PrivateKey, error)
 	}{
 		{"p256", func() (crypto.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }},
 		{"p384", func() (crypto.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P384(), rand.Reader) }},
