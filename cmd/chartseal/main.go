@@ -21,19 +21,23 @@ import (
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run executes one command line and gives its exit code: OPA's own for its
-// commands, 2 for a configuration that cannot be used.
+// commands, 2 for a configuration that cannot be used, and what a
+// [commandError] says.
 func run(args []string) int {
 	root := command()
 	root.SetArgs(args)
 	err := root.Execute()
 	var exit *opacmd.ExitError
+	var ours *commandError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &exit):
 		return exit.Exit
+	case errors.As(err, &ours):
+		fmt.Fprintln(os.Stderr, ours)
+		return ours.exit
 	case errors.As(err, new(configError)):
-		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
 	return 1
@@ -51,8 +55,13 @@ func command() *cobra.Command {
 		SilenceErrors: false,
 	}, "chartseal")
 	path := root.PersistentFlags().String("config", "", "chartseal.yaml with trust, registries and limits (default $"+configVariable+")")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return configure(env, *path) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		err := configure(env, *path)
+		cmd.SilenceUsage = err != nil // how the command is used is not what was wrong
+		return err
+	}
 	replace(root, versionCommand())
+	root.AddCommand(trustCommand(path))
 	guardBuild(root)
 	return root
 }
