@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
@@ -43,13 +44,7 @@ type VerifyOptions struct {
 	SignatureRepository *string           `json:"signature_repository" doc:"Repository (oci://host/path) that holds the signatures, if it is not the chart's own."`
 	Bundle              *string           `json:"bundle" doc:"Path or URL of the bundle of an archive that is in no registry, or its text. Default beside the archive, with .sigstore.json."`
 	Threshold           *int              `json:"threshold" doc:"How many different keys or identities must have signed. Default 1."`
-	Chart               Expected          `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
-}
-
-// Expected is the option chart.
-type Expected struct {
-	Name    *string `json:"name" doc:"Name that the chart must have."`
-	Version *string `json:"version" doc:"Version that the chart must have, exactly."`
+	Chart               builtins.Expected `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
 }
 
 func verifyCheck(env *builtins.Env, opts VerifyOptions) (builtins.Judge, error) {
@@ -103,11 +98,16 @@ func (p *plan) judgeRegistered(ctx context.Context, artifact builtins.Registered
 	}
 	info := artifact.Info()
 	rep.Digest, rep.Chart.Digest = info.Digest, info.ArchiveDigest
-	found := artifact.Signed(ctx, p.elsewhere)
-	rep.Chart.Name, rep.Chart.Version = builtins.Clip(found.Name), builtins.Clip(found.Version)
+	return p.env.Once(ctx, ref, rep, func() (time.Duration, error) {
+		found := artifact.Signed(ctx, p.elsewhere)
+		return found.Fresh, p.judgeSigned(ctx, found, ref, rep)
+	})
+}
 
+func (p *plan) judgeSigned(ctx context.Context, found builtins.Signed, ref chartref.Ref, rep *builtins.Report) error {
+	rep.Chart.Name, rep.Chart.Version = builtins.Clip(found.Name), builtins.Clip(found.Version)
 	votes := newBallot(rep)
-	subject := Subject{Digest: info.Digest, Repository: repositoryOf(ref)}
+	subject := Subject{Digest: rep.Digest, Repository: repositoryOf(ref)}
 	for _, place := range found.Places {
 		votes.fail(place)
 		for _, stored := range place.Signatures {
@@ -168,13 +168,7 @@ func (p *plan) judgeArchive(ctx context.Context, artifact builtins.Artifact, ref
 // checkChart binds what was asked for: otherwise a validly signed 1.0.0 serves
 // as 2.0.0.
 func (p *plan) checkChart(ref chartref.Ref, name, version string) error {
-	wantName, wantVersion := ref.Expected()
-	if p.expected.Name != nil {
-		wantName = *p.expected.Name
-	}
-	if p.expected.Version != nil {
-		wantVersion = *p.expected.Version
-	}
+	wantName, wantVersion := p.chart.Of(ref)
 	if wantName != "" && name != wantName {
 		return builtins.Errorf(builtins.NameMismatch, "signed chart is %q, asked for is %q", builtins.Clip(name), builtins.Clip(wantName))
 	}
