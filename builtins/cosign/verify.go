@@ -3,6 +3,7 @@
 package cosign
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"encoding/hex"
@@ -182,11 +183,14 @@ func (p *plan) checkChart(ref chartref.Ref, name, version string) error {
 type signedArchive struct {
 	digest        string
 	sums          map[crypto.Hash][]byte
+	content       []byte // only if a key needs it
 	name, version string
 	unreadable    error // why it is no chart
 }
 
-func (a signedArchive) subject() Subject { return Subject{Digest: a.digest, Sums: a.sums} }
+func (a signedArchive) subject() Subject {
+	return Subject{Digest: a.digest, Sums: a.sums, Content: a.content}
+}
 
 // fetch gets the archive and its bundle. That the archive is there is known
 // before the bundle is asked for, so that a chart that is not there is never
@@ -222,25 +226,26 @@ func (p *plan) bundleOf(ctx context.Context, artifact builtins.Artifact) (raw []
 // read takes in one pass what has to be known of the archive. That it is no
 // good chart is for later: who signed it is still of interest.
 func (p *plan) read(ctx context.Context, body io.Reader, hash crypto.Hash) (signedArchive, error) {
-	sum := hash.New()
-	chart, err := archive.Read(ctx, io.TeeReader(body, sum), p.env.Limits)
+	sum, content := hash.New(), new(bytes.Buffer)
+	body = io.TeeReader(body, sum)
+	if p.policy.needsContent() {
+		body = io.TeeReader(body, content)
+	}
+	var a signedArchive
+	chart, err := archive.Read(ctx, body, p.env.Limits)
 	var refused *archive.Refused
 	switch {
 	case errors.As(err, &refused):
-		return newSignedArchive(refused.Digest, hash, sum.Sum(nil), refused)
+		a.digest, a.unreadable = refused.Digest, refused
 	case err != nil:
 		return signedArchive{}, err
+	default:
+		a.digest, a.name, a.version = chart.Digest, chart.Metadata.Name, chart.Metadata.Version
 	}
-	a, err := newSignedArchive(chart.Digest, hash, sum.Sum(nil), nil)
-	a.name, a.version = chart.Metadata.Name, chart.Metadata.Version
-	return a, err
-}
-
-func newSignedArchive(digest string, hash crypto.Hash, sum []byte, unreadable error) (signedArchive, error) {
-	sha256, err := hex.DecodeString(strings.TrimPrefix(digest, "sha256:"))
+	sha256, err := hex.DecodeString(strings.TrimPrefix(a.digest, "sha256:"))
 	if err != nil {
-		return signedArchive{}, fmt.Errorf("digest %s: %w", digest, err)
+		return signedArchive{}, fmt.Errorf("digest %s: %w", a.digest, err)
 	}
-	sums := map[crypto.Hash][]byte{hash: sum, crypto.SHA256: sha256}
-	return signedArchive{digest: digest, sums: sums, unreadable: unreadable}, nil
+	a.sums, a.content = map[crypto.Hash][]byte{hash: sum.Sum(nil), crypto.SHA256: sha256}, content.Bytes()
+	return a, nil
 }
