@@ -20,9 +20,11 @@ type Env struct {
 	Now    time.Time // the one moment that verdicts are about
 	Source Source
 	Trust  Trust
-	Facts  Facts // what is known of content already read; may be nil
+	Facts  Facts // what was found out before; may be nil
 	Limits Limits
 	Log    *slog.Logger // for panics only; nil is silent
+
+	call call // set by [Builtin.Call]
 }
 
 // A Source gives bytes by reference. Every method honours the context and the
@@ -111,13 +113,4 @@ func TrustDigest(materials ...Material) string {
 		io.WriteString(h, d+"\n")
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
-}
-
-// Facts remembers, within a bound of bytes, what was read out of content that
-// its digest names. A fact never goes stale, since its key is the content.
-type Facts interface {
-	// Load gives the fact stored under kind and digest.
-	Load(kind, digest string) (fact any, ok bool)
-	// Store keeps fact, which takes about size bytes of memory.
-	Store(kind, digest string, fact any, size int64)
 }

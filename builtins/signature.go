@@ -4,6 +4,7 @@ package builtins
 
 import (
 	"context"
+	"time"
 
 	"github.com/chartseal/chartseal/builtins/chartref"
 )
@@ -27,6 +28,9 @@ type Signed struct {
 	Unnamed       error
 
 	Places []SignaturePlace
+	// Fresh is for how long what the places list may still serve; not positive
+	// if they are to be asked again each time.
+	Fresh time.Duration
 }
 
 // A SignaturePlace is one of the places where signatures are kept.

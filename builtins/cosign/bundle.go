@@ -186,6 +186,7 @@ func (p *Policy) concernBlob(e *entity, message verify.MessageSignatureContent, 
 		return builtins.Errorf(builtins.PayloadMismatch, "bundle is about a file with %s %s, the archive has %s", hash, hex.EncodeToString(message.Digest()), hex.EncodeToString(sum))
 	}
 	e.digest = verify.ArtifactDigest{Algorithm: message.DigestAlgorithm(), Digest: sum}
+	e.payload = subject.Content
 	e.about = func() error {
 		if err := p.noReference(); err != nil {
 			return err

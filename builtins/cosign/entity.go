@@ -29,7 +29,7 @@ type entity struct {
 	verify.SignedEntity
 	content  verify.SignatureContent
 	material verify.VerificationContent
-	payload  []byte                // that was signed itself; nil for an envelope and for an archive
+	payload  []byte                // that was signed itself; nil for an envelope, and for an archive of which only the digest is there
 	digest   verify.ArtifactDigest // that an envelope or a message signature must be about
 	about    func() error          // is what was signed about the subject, and all that was asked for?
 }

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
@@ -18,8 +17,6 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/chartseal/chartseal/builtins"
-	"github.com/chartseal/chartseal/builtins/chartref"
-	"github.com/chartseal/chartseal/builtins/cosign"
 	"github.com/chartseal/chartseal/test/forge"
 	"github.com/chartseal/chartseal/test/registry"
 	"github.com/chartseal/chartseal/test/vsig"
@@ -336,37 +333,6 @@ func TestOrder(t *testing.T) {
 			}
 		}
 	}
-}
-
-// TestC33Parallel has mixed keys and roots share one world.
-func TestC33Parallel(t *testing.T) {
-	w := newWorld(t)
-	w.trustStranger()
-	w.trust.roots["foreign"] = vsig.New(at).Root()
-	w.sign(1, 1)
-	w.attach(w.keyless().Statement(w.digest, vsig.SignPredicate, nil).Log(w.vs.Rekor, at).Bundle("0.3"))
-	w.env.Trust = w.trust
-	asks := []object{
-		byRelease, byIdentityOf, twoKeys, {"public_keys": []string{"second"}},
-		{"identities": []object{{"issuer": issuer, "subject": subject}}, "trusted_root": "foreign"},
-		{"identities": []object{{"issuer": issuer, "subject_regexp": "nobody"}}, "trusted_root": "ours"},
-	}
-	call := func(i int) string {
-		return string(marshal(cosign.Verify.Call(t.Context(), w.env, chartref.Parse(w.ref()), marshal(asks[i%len(asks)]))))
-	}
-	var serial []string
-	for i := range asks {
-		serial = append(serial, call(i))
-	}
-	var group sync.WaitGroup
-	for i := range 200 {
-		group.Go(func() {
-			if got := call(i); got != serial[i%len(asks)] {
-				t.Errorf("in parallel %s\nalone %s", got, serial[i%len(asks)])
-			}
-		})
-	}
-	group.Wait()
 }
 
 func TestC34KeyRemoved(t *testing.T) {

@@ -21,11 +21,11 @@ type plan struct {
 	threshold int
 	elsewhere chartref.Ref // the zero Ref is the chart's own repository
 	bundle    string       // "" is beside the archive
-	expected  Expected
+	chart     builtins.Expected
 }
 
 func (o VerifyOptions) plan(env *builtins.Env) (*plan, error) {
-	p := &plan{env: env, threshold: 1, expected: o.Chart}
+	p := &plan{env: env, threshold: 1, chart: o.Chart}
 	keys, materials, err := o.keys(env)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (o VerifyOptions) plan(env *builtins.Env) (*plan, error) {
 		return nil, err
 	}
 	p.trust = builtins.TrustDigest(append(materials, material...)...)
-	return p, errors.Join(p.setThreshold(o.Threshold), p.setElsewhere(o.SignatureRepository), p.setBundle(o.Bundle))
+	return p, errors.Join(p.setThreshold(o.Threshold), p.setElsewhere(o.SignatureRepository), p.setBundle(o.Bundle), o.Chart.Check())
 }
 
 // keys are all keys that the options name. One key under two names is one.
@@ -70,7 +70,7 @@ func (o VerifyOptions) keys(env *builtins.Env) (keys []*PublicKey, materials []b
 }
 
 func parseKeyOnce(env *builtins.Env, material builtins.Material) (*PublicKey, error) {
-	key, err := remember(env, "cosign/key", material.Digest, int64(2*len(material.Raw)), func() (PublicKey, error) {
+	key, err := builtins.Remember(env, "cosign/key", material.Digest, int64(2*len(material.Raw)), func() (PublicKey, error) {
 		key, err := ParsePublicKey(material.Raw)
 		if err != nil {
 			return PublicKey{}, err
@@ -97,7 +97,7 @@ func (o VerifyOptions) root(env *builtins.Env) (root.TrustedMaterial, []builtins
 		material = named
 	}
 	// Parsed it takes about as much as it has bytes, once more per certificate.
-	trusted, err := remember(env, "cosign/root", material.Digest, int64(4*len(material.Raw)), func() (root.TrustedMaterial, error) {
+	trusted, err := builtins.Remember(env, "cosign/root", material.Digest, int64(4*len(material.Raw)), func() (root.TrustedMaterial, error) {
 		return root.NewTrustedRootFromJSON(material.Raw)
 	})
 	if err != nil {
@@ -142,18 +142,4 @@ func (p *plan) setBundle(where *string) error {
 		return errors.New("bundle is empty, want a path, a URL or the text of a bundle")
 	}
 	return nil
-}
-
-// remember parses content once, as long as it stays in env's facts.
-func remember[T any](env *builtins.Env, kind, digest string, size int64, parse func() (T, error)) (T, error) {
-	if env.Facts != nil {
-		if fact, ok := env.Facts.Load(kind, digest); ok {
-			return fact.(T), nil
-		}
-	}
-	fact, err := parse()
-	if err == nil && env.Facts != nil {
-		env.Facts.Store(kind, digest, fact, size)
-	}
-	return fact, err
 }

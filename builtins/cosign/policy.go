@@ -11,6 +11,7 @@ package cosign
 
 import (
 	"crypto"
+	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -149,11 +150,21 @@ func orElse(s, otherwise string) string {
 
 func (p *Policy) keyless() bool { return len(p.keys) == 0 }
 
+// needsContent says whether one of the keys may have signed an archive as a
+// whole, and not its digest.
+func (p *Policy) needsContent() bool {
+	return slices.ContainsFunc(p.keys, func(k *PublicKey) bool { _, ok := k.Key.(ed25519.PublicKey); return ok })
+}
+
 // A Subject is what must have been signed.
 type Subject struct {
 	Digest     string                 // sha256:<hex> of the manifest, or of an archive that is in no registry
 	Repository string                 // "host/path" of a manifest; "" for an archive
 	Sums       map[crypto.Hash][]byte // of an archive, by the hash that [BlobHash] asks for
+
+	// Content is the archive itself. Only plain Ed25519 needs it, which signs no
+	// digest; without it, such a signature is BadSignature.
+	Content []byte
 }
 
 func (s Subject) inRegistry() bool { return s.Repository != "" }

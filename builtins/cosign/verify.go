@@ -3,6 +3,7 @@
 package cosign
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
@@ -43,13 +45,7 @@ type VerifyOptions struct {
 	SignatureRepository *string           `json:"signature_repository" doc:"Repository (oci://host/path) that holds the signatures, if it is not the chart's own."`
 	Bundle              *string           `json:"bundle" doc:"Path or URL of the bundle of an archive that is in no registry, or its text. Default beside the archive, with .sigstore.json."`
 	Threshold           *int              `json:"threshold" doc:"How many different keys or identities must have signed. Default 1."`
-	Chart               Expected          `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
-}
-
-// Expected is the option chart.
-type Expected struct {
-	Name    *string `json:"name" doc:"Name that the chart must have."`
-	Version *string `json:"version" doc:"Version that the chart must have, exactly."`
+	Chart               builtins.Expected `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
 }
 
 func verifyCheck(env *builtins.Env, opts VerifyOptions) (builtins.Judge, error) {
@@ -103,11 +99,16 @@ func (p *plan) judgeRegistered(ctx context.Context, artifact builtins.Registered
 	}
 	info := artifact.Info()
 	rep.Digest, rep.Chart.Digest = info.Digest, info.ArchiveDigest
-	found := artifact.Signed(ctx, p.elsewhere)
-	rep.Chart.Name, rep.Chart.Version = builtins.Clip(found.Name), builtins.Clip(found.Version)
+	return p.env.Once(ctx, ref, rep, func() (time.Duration, error) {
+		found := artifact.Signed(ctx, p.elsewhere)
+		return found.Fresh, p.judgeSigned(ctx, found, ref, rep)
+	})
+}
 
+func (p *plan) judgeSigned(ctx context.Context, found builtins.Signed, ref chartref.Ref, rep *builtins.Report) error {
+	rep.Chart.Name, rep.Chart.Version = builtins.Clip(found.Name), builtins.Clip(found.Version)
 	votes := newBallot(rep)
-	subject := Subject{Digest: info.Digest, Repository: repositoryOf(ref)}
+	subject := Subject{Digest: rep.Digest, Repository: repositoryOf(ref)}
 	for _, place := range found.Places {
 		votes.fail(place)
 		for _, stored := range place.Signatures {
@@ -168,13 +169,7 @@ func (p *plan) judgeArchive(ctx context.Context, artifact builtins.Artifact, ref
 // checkChart binds what was asked for: otherwise a validly signed 1.0.0 serves
 // as 2.0.0.
 func (p *plan) checkChart(ref chartref.Ref, name, version string) error {
-	wantName, wantVersion := ref.Expected()
-	if p.expected.Name != nil {
-		wantName = *p.expected.Name
-	}
-	if p.expected.Version != nil {
-		wantVersion = *p.expected.Version
-	}
+	wantName, wantVersion := p.chart.Of(ref)
 	if wantName != "" && name != wantName {
 		return builtins.Errorf(builtins.NameMismatch, "signed chart is %q, asked for is %q", builtins.Clip(name), builtins.Clip(wantName))
 	}
@@ -188,11 +183,14 @@ func (p *plan) checkChart(ref chartref.Ref, name, version string) error {
 type signedArchive struct {
 	digest        string
 	sums          map[crypto.Hash][]byte
+	content       []byte // only if a key needs it
 	name, version string
 	unreadable    error // why it is no chart
 }
 
-func (a signedArchive) subject() Subject { return Subject{Digest: a.digest, Sums: a.sums} }
+func (a signedArchive) subject() Subject {
+	return Subject{Digest: a.digest, Sums: a.sums, Content: a.content}
+}
 
 // fetch gets the archive and its bundle. That the archive is there is known
 // before the bundle is asked for, so that a chart that is not there is never
@@ -228,25 +226,26 @@ func (p *plan) bundleOf(ctx context.Context, artifact builtins.Artifact) (raw []
 // read takes in one pass what has to be known of the archive. That it is no
 // good chart is for later: who signed it is still of interest.
 func (p *plan) read(ctx context.Context, body io.Reader, hash crypto.Hash) (signedArchive, error) {
-	sum := hash.New()
-	chart, err := archive.Read(ctx, io.TeeReader(body, sum), p.env.Limits)
+	sum, content := hash.New(), new(bytes.Buffer)
+	body = io.TeeReader(body, sum)
+	if p.policy.needsContent() {
+		body = io.TeeReader(body, content)
+	}
+	var a signedArchive
+	chart, err := archive.Read(ctx, body, p.env.Limits)
 	var refused *archive.Refused
 	switch {
 	case errors.As(err, &refused):
-		return newSignedArchive(refused.Digest, hash, sum.Sum(nil), refused)
+		a.digest, a.unreadable = refused.Digest, refused
 	case err != nil:
 		return signedArchive{}, err
+	default:
+		a.digest, a.name, a.version = chart.Digest, chart.Metadata.Name, chart.Metadata.Version
 	}
-	a, err := newSignedArchive(chart.Digest, hash, sum.Sum(nil), nil)
-	a.name, a.version = chart.Metadata.Name, chart.Metadata.Version
-	return a, err
-}
-
-func newSignedArchive(digest string, hash crypto.Hash, sum []byte, unreadable error) (signedArchive, error) {
-	sha256, err := hex.DecodeString(strings.TrimPrefix(digest, "sha256:"))
+	sha256, err := hex.DecodeString(strings.TrimPrefix(a.digest, "sha256:"))
 	if err != nil {
-		return signedArchive{}, fmt.Errorf("digest %s: %w", digest, err)
+		return signedArchive{}, fmt.Errorf("digest %s: %w", a.digest, err)
 	}
-	sums := map[crypto.Hash][]byte{hash: sum, crypto.SHA256: sha256}
-	return signedArchive{digest: digest, sums: sums, unreadable: unreadable}, nil
+	a.sums, a.content = map[crypto.Hash][]byte{hash: sum.Sum(nil), crypto.SHA256: sha256}, content.Bytes()
+	return a, nil
 }

@@ -60,6 +60,8 @@ type world struct {
 	digest string
 	tag    string
 	url    string // of the archive that is in no registry
+	other  string // another host that is listed
+	clock  time.Time
 }
 
 type trust struct{ keys, roots map[string][]byte }
@@ -97,27 +99,44 @@ func newKey(curve elliptic.Curve) *ecdsa.PrivateKey {
 
 func newWorld(t testing.TB, options ...registry.Option) *world {
 	t.Helper()
-	w := &world{t: t, srv: registry.New(t, options...), vs: shared.vs, key: shared.key, tag: "1.2.3"}
+	w := &world{t: t, srv: registry.New(t, options...), vs: shared.vs, key: shared.key, tag: "1.2.3", clock: at.AddDate(2, 0, 0)}
 	w.trust = trust{
 		keys:  map[string][]byte{"release": w.key.PublicKey()},
 		roots: map[string][]byte{"ours": w.vs.Root()},
 	}
-	limits := builtins.DefaultLimits()
-	client, err := source.New(source.Config{
-		Registries: func(host string) (source.Registry, bool) {
-			return source.Registry{Insecure: true}, host == w.srv.Host()
-		},
-		Limits: limits,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	w.env = &builtins.Env{Now: at.AddDate(2, 0, 0), Source: client, Trust: w.trust, Facts: source.NewFacts(1 << 20), Limits: limits}
+	w.env = w.newEnv(0)
 	w.digest = w.srv.PushChart(repo, w.tag, archive, nil)
 	w.srv.AddFile("files/web-1.2.3.tgz", archive)
 	w.url = w.srv.URL() + "/files/web-1.2.3.tgz"
 	return w
+}
+
+// newEnv is an environment that remembers what is listed for so long, by the
+// world's clock; for 0, nothing of the registry at all.
+func (w *world) newEnv(listings time.Duration) *builtins.Env {
+	w.t.Helper()
+	clock := func() time.Time { return w.clock }
+	config := source.Config{
+		Registries: func(host string) (source.Registry, bool) {
+			return source.Registry{Insecure: true}, host == w.srv.Host() || host == w.other
+		},
+		Limits: builtins.DefaultLimits(), Listings: listings, Clock: clock,
+	}
+	if listings > 0 {
+		config.CacheBytes = 1 << 20
+	}
+	client, err := source.New(config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(client.Close)
+	return &builtins.Env{Now: w.clock, Source: client, Trust: w.trust, Facts: source.NewFacts(1<<20, clock), Limits: config.Limits}
+}
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	w.clock = w.clock.Add(d)
+	w.env.Now = w.clock
 }
 
 func (w *world) ref() string { return "oci://" + w.srv.Host() + "/" + repo + ":" + w.tag }

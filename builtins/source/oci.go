@@ -19,11 +19,7 @@ func (c *Client) resolveOCI(ctx context.Context, ref chartref.Ref) (builtins.Art
 	if err != nil {
 		return nil, err
 	}
-	name := ref.Tag
-	if name == "" {
-		name = ref.Digest
-	}
-	m, err := repo.manifest(ctx, name)
+	m, err := repo.resolve(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -34,10 +30,19 @@ func (c *Client) resolveOCI(ctx context.Context, ref chartref.Ref) (builtins.Art
 	if err != nil {
 		return nil, &builtins.NotChartError{Artifact: &ociChart{repo: repo, digest: m.digest, notChart: err}, Err: err}
 	}
+	repo.keep(m)
 	if limit := c.config.Limits.Archive; chart.chart.Size > limit {
 		return nil, builtins.Errorf(builtins.TooLarge, "the chart has %d bytes, at most %d are read", chart.chart.Size, limit)
 	}
 	return &ociChart{repo: repo, digest: m.digest, chart: chart}, nil
+}
+
+func (r *repository) resolve(ctx context.Context, ref chartref.Ref) (manifest, error) {
+	if ref.Tag == "" {
+		return r.named(ctx, ref.Digest, r.client.config.Limits.Manifest)
+	}
+	m, _, err := r.tagged(ctx, ref.Tag)
+	return m, err
 }
 
 // An ociChart is a chart in a registry, or what is there in place of one.

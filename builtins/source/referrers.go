@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/chartseal/chartseal/builtins"
 )
@@ -18,25 +19,44 @@ type referrer struct {
 	ArtifactType string `json:"artifactType"`
 }
 
-// referrers lists what refers to the subject: by the API or, from a registry
+// referrers are what refers to a subject, by the place where they are listed.
+type referrers struct {
+	place string
+	all   []referrer
+}
+
+// size is about what they take of memory.
+func (r referrers) size() int {
+	n := 0
+	for _, one := range r.all {
+		n += 128 + len(one.MediaType) + len(one.Digest) + len(one.ArtifactType)
+	}
+	return n
+}
+
+func (s *search) listed(ctx context.Context) (referrers, time.Time, error) {
+	return listed(s.repo, "referrers "+s.subject, referrers.size, func() (referrers, error) { return s.list(ctx) })
+}
+
+// list asks for what refers to the subject: by the API or, from a registry
 // that does not have it, by the fallback tag. Neither there is none.
-func (s *search) referrers(ctx context.Context) (place string, all []referrer, err error) {
-	all, err = s.pages(ctx)
+func (s *search) list(ctx context.Context) (referrers, error) {
+	all, err := s.pages(ctx)
 	if builtins.CodeOf(err) != builtins.NotFound {
-		return "referrers", all, err
+		return referrers{"referrers", all}, err
 	}
-	m, err := s.repo.manifest(ctx, s.tag())
-	if builtins.CodeOf(err) == builtins.NotFound {
-		return "fallback tag", nil, nil
+	fallback := referrers{place: "fallback tag"}
+	m, err := s.repo.manifest(ctx, s.tag(), s.limits().Manifest)
+	switch {
+	case builtins.CodeOf(err) == builtins.NotFound:
+		return fallback, nil
+	case err != nil:
+		return fallback, err
+	case !isIndex(m.mediaType):
+		return fallback, nil // somebody's tag, not a list
 	}
-	if err != nil {
-		return "fallback tag", nil, err
-	}
-	if !isIndex(m.mediaType) {
-		return "fallback tag", nil, nil // somebody's tag, not a list
-	}
-	all, err = s.parseIndex(m.raw, nil)
-	return "fallback tag", all, err
+	fallback.all, err = s.parseIndex(m.raw, nil)
+	return fallback, err
 }
 
 // pages reads the API's answer page by page. What is not a list of referrers

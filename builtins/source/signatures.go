@@ -5,7 +5,9 @@ package source
 import (
 	"context"
 	"mime"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +27,9 @@ const parallel = 16
 // Signed looks for bundles among the referrers and for the .sig tag, and
 // meanwhile finds out the chart's name. It takes at most three round trips:
 // listings and name, manifests, blobs.
+//
+// What lies elsewhere is never fresh: each caller is to be asked whether the
+// place may be contacted.
 func (a *ociChart) Signed(ctx context.Context, elsewhere chartref.Ref) builtins.Signed {
 	var signed builtins.Signed
 	repo, err := a.repo, error(nil)
@@ -40,11 +45,15 @@ func (a *ociChart) Signed(ctx context.Context, elsewhere chartref.Ref) builtins.
 	// depends on the other.
 	look := &search{repo: repo, subject: a.digest, bytes: repo.client.config.Limits.Signature / 2}
 	signed.Places = make([]builtins.SignaturePlace, 2)
+	var until [2]time.Time
 	var all errgroup.Group
-	all.Go(func() error { signed.Places[0] = look.bundles(ctx); return nil })
-	all.Go(func() error { signed.Places[1] = look.simpleSignings(ctx); return nil })
+	all.Go(func() error { signed.Places[0], until[0] = look.bundles(ctx); return nil })
+	all.Go(func() error { signed.Places[1], until[1] = look.simpleSignings(ctx); return nil })
 	all.Go(func() error { signed.Name, signed.Version, signed.Unnamed = a.name(ctx); return nil })
 	_ = all.Wait()
+	if elsewhere.Host == "" {
+		signed.Fresh = slices.MinFunc(until[:], time.Time.Compare).Sub(repo.client.config.Clock())
+	}
 	return signed
 }
 
@@ -80,13 +89,18 @@ func (s *search) limits() builtins.Limits { return s.repo.client.config.Limits }
 // tag is the manifest's digest as a tag is written.
 func (s *search) tag() string { return strings.Replace(s.subject, ":", "-", 1) }
 
-// bundles are the sigstore bundles among the referrers.
-func (s *search) bundles(ctx context.Context) builtins.SignaturePlace {
-	name, listed, err := s.referrers(ctx)
-	place := builtins.SignaturePlace{Name: name, Err: err}
-	if err != nil {
-		return place
+// bundles are the sigstore bundles among the referrers, and until when these
+// are taken as current.
+func (s *search) bundles(ctx context.Context) (builtins.SignaturePlace, time.Time) {
+	listed, until, err := s.listed(ctx)
+	place := builtins.SignaturePlace{Name: listed.place, Err: err}
+	if err == nil {
+		place.Signatures, place.Err = s.bundlesAmong(ctx, listed.all)
 	}
+	return place, until
+}
+
+func (s *search) bundlesAmong(ctx context.Context, listed []referrer) ([]builtins.StoredSignature, error) {
 	var found []referrer
 	for _, r := range listed {
 		if strings.HasPrefix(r.ArtifactType, bundleType) {
@@ -97,17 +111,16 @@ func (s *search) bundles(ctx context.Context) builtins.SignaturePlace {
 	for i, r := range found {
 		manifests[i] = r.descriptor
 	}
-	if place.Err = s.afford(manifests); place.Err != nil {
-		return place
+	if err := s.afford(manifests); err != nil {
+		return nil, err
 	}
 	blobs, errs := s.manifestsOf(ctx, manifests)
-	if place.Err = s.afford(blobs); place.Err != nil {
-		return place
+	if err := s.afford(blobs); err != nil {
+		return nil, err
 	}
-	place.Signatures = s.read(ctx, blobs, errs, s.limits().Bundle, func(_ int, raw []byte) builtins.StoredSignature {
+	return s.read(ctx, blobs, errs, s.limits().Bundle, func(_ int, raw []byte) builtins.StoredSignature {
 		return builtins.StoredSignature{Bundle: raw}
-	})
-	return place
+	}), nil
 }
 
 // afford refuses what exceeds the place's share of bytes before it is fetched.
@@ -132,12 +145,15 @@ func (s *search) manifestsOf(ctx context.Context, manifests []descriptor) (blobs
 	}
 	answers := make([]answer, len(manifests))
 	s.each(len(manifests), func(i int) {
-		m, err := s.repo.manifestUpTo(ctx, manifests[i].Digest, min(manifests[i].Size, s.limits().Manifest))
+		m, err := s.repo.named(ctx, manifests[i].Digest, min(manifests[i].Size, s.limits().Manifest))
 		if err != nil {
 			answers[i] = answer{blob: manifests[i], ours: true, err: listedAndGone(err)}
 			return
 		}
 		answers[i].blob, answers[i].ours, answers[i].err = s.bundleOf(m)
+		if answers[i].err == nil {
+			s.repo.keep(m)
+		}
 	})
 	for _, a := range answers {
 		if a.ours {
@@ -199,27 +215,32 @@ func listedAndGone(err error) error {
 	return err
 }
 
-// simpleSignings are the layers of the .sig tag.
-func (s *search) simpleSignings(ctx context.Context) builtins.SignaturePlace {
+// simpleSignings are the layers of the .sig tag, and until when that is taken
+// as current.
+func (s *search) simpleSignings(ctx context.Context) (builtins.SignaturePlace, time.Time) {
 	place := builtins.SignaturePlace{Name: ".sig tag"}
-	m, err := s.repo.manifest(ctx, s.tag()+".sig")
-	if builtins.CodeOf(err) == builtins.NotFound {
-		return place
+	m, until, err := s.repo.tagged(ctx, s.tag()+".sig")
+	if err == nil {
+		place.Signatures, err = s.layersOf(ctx, m)
 	}
+	if builtins.CodeOf(err) != builtins.NotFound {
+		place.Err = err
+	}
+	return place, until
+}
+
+func (s *search) layersOf(ctx context.Context, m manifest) ([]builtins.StoredSignature, error) {
 	var content struct {
 		Layers []struct {
 			descriptor
 			Annotations annotations `json:"annotations"`
 		} `json:"layers"`
 	}
-	if err == nil {
-		err = decodeSignature(m, &content)
+	if err := decodeSignature(m, &content); err != nil {
+		return nil, err
 	}
-	if err == nil && int64(len(content.Layers)) > s.limits().Signatures {
-		err = builtins.Errorf(builtins.TooMany, "%d signatures, at most %d are read", len(content.Layers), s.limits().Signatures)
-	}
-	if place.Err = err; err != nil {
-		return place
+	if n, limit := len(content.Layers), s.limits().Signatures; int64(n) > limit {
+		return nil, builtins.Errorf(builtins.TooMany, "%d signatures, at most %d are read", n, limit)
 	}
 	var blobs []descriptor
 	var annotated []annotations
@@ -228,17 +249,16 @@ func (s *search) simpleSignings(ctx context.Context) builtins.SignaturePlace {
 			blobs, annotated = append(blobs, layer.descriptor), append(annotated, layer.Annotations)
 		}
 	}
-	if place.Err = s.afford(blobs); place.Err != nil {
-		return place
+	if err := s.afford(blobs); err != nil {
+		return nil, err
 	}
 	errs := make([]error, len(blobs))
 	for i, blob := range blobs {
 		errs[i] = malformedUnless(blob.check())
 	}
-	place.Signatures = s.read(ctx, blobs, errs, s.limits().Payload, func(i int, raw []byte) builtins.StoredSignature {
+	return s.read(ctx, blobs, errs, s.limits().Payload, func(i int, raw []byte) builtins.StoredSignature {
 		return builtins.StoredSignature{Payload: raw, Annotations: annotated[i]}
-	})
-	return place
+	}), nil
 }
 
 // read fetches each blob once, and makes signatures of those that arrive.
