@@ -60,8 +60,36 @@ func Define[O any](name, doc string, evidence any, plan func(env *Env, opts O) (
 
 // Call runs the check and always answers. Options are judged before the
 // reference; a passed deadline is [Timeout]; a panic below is [Internal].
-func (b *Builtin) Call(ctx context.Context, env *Env, ref chartref.Ref, opts []byte) (rep Report) {
-	rep = Report{Ref: printable(ref.String(), maxRef), Evidence: b.Evidence}
+func (b *Builtin) Call(ctx context.Context, env *Env, ref chartref.Ref, opts []byte) Report {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(env.Limits.Reference))
+	defer cancel()
+	answer := make(chan Report, 1)
+	go func() { answer <- b.call(ctx, env, ref, opts) }()
+	select {
+	case rep := <-answer:
+		return rep
+	case <-ctx.Done():
+	}
+	select { // who waits for a source ends now, and knows more than that it is late
+	case rep := <-answer:
+		return rep
+	case <-time.After(grace):
+		rep := b.report(ref)
+		rep.conclude(Errorf(Timeout, "no verdict before the deadline"))
+		return rep
+	}
+}
+
+// grace is how long a check may take to say that it was interrupted. One that
+// computes is left to its end, which its limits bound.
+const grace = 20 * time.Millisecond
+
+func (b *Builtin) report(ref chartref.Ref) Report {
+	return Report{Ref: printable(ref.String(), maxRef), Evidence: b.Evidence}
+}
+
+func (b *Builtin) call(ctx context.Context, env *Env, ref chartref.Ref, opts []byte) (rep Report) {
+	rep = b.report(ref)
 	defer func() {
 		if r := recover(); r != nil {
 			rep.conclude(b.panicked(env, r))
@@ -79,8 +107,6 @@ func (b *Builtin) Call(ctx context.Context, env *Env, ref chartref.Ref, opts []b
 		rep.conclude(Errorf(InvalidReference, "%w", err))
 		return rep
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(env.Limits.Reference))
-	defer cancel()
 	rep.conclude(inTime(ctx, judge(ctx, ref, &rep)))
 	return rep
 }

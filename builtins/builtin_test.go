@@ -60,6 +60,23 @@ func TestARejectionAfterTheDeadlineStaysOne(t *testing.T) {
 	}
 }
 
+func TestACheckThatComputesDoesNotDelayTheAnswer(t *testing.T) {
+	env := &builtins.Env{Limits: builtins.Limits{Reference: builtins.Duration(10 * time.Millisecond)}}
+	done := make(chan struct{})
+	defer close(done)
+	started := time.Now()
+	rep := check(func(context.Context, chartref.Ref, *builtins.Report) error {
+		<-done // as if it computed, deaf to its context
+		return nil
+	}).Call(t.Context(), env, chartref.Parse("web.tgz"), []byte(`{}`))
+	if rep.Code != builtins.Timeout || rep.Ref != "web.tgz" {
+		t.Errorf("%s for %q, want timeout", rep.Code, rep.Ref)
+	}
+	if took := time.Since(started); took > time.Second {
+		t.Errorf("answered after %v", took)
+	}
+}
+
 func TestNoErrorAfterAPanicIsVerified(t *testing.T) {
 	rep := call(t, func(context.Context, chartref.Ref, *builtins.Report) error { panic("boom") })
 	if rep.Verified || rep.Code != builtins.Internal || strings.Contains(rep.Reason, "boom") {

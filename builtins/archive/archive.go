@@ -120,6 +120,9 @@ func readArchive(ctx context.Context, r io.Reader, limits builtins.Limits, conte
 		return nil, err
 	}
 	digest, size := in.digest(), in.size
+	if late(err) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &Refused{Digest: digest, Size: size, Err: err}
 	}

@@ -19,7 +19,7 @@ func readDirectory(ctx context.Context, fsys fs.FS, limits builtins.Limits, cont
 	if err := d.read("."); err != nil {
 		return nil, err
 	}
-	return d.top.finish("")
+	return d.top.finish(d.ctx, "")
 }
 
 type directory struct {

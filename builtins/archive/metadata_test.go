@@ -96,6 +96,7 @@ var badMetadata = map[string]struct{ text, reason string }{
 	"A19 alias bomb":                     {plain + bombOfLists(), "alias"},
 	"A19 alias bomb of one long word":    {plain + bombOfWords(), "aliases multiply"},
 	"A19 nothing but commas":             {plain + "future: [" + strings.Repeat("a,", 60_000) + "]\n", "more than 50000 values"},
+	"A19 nothing but more commas":        {plain + "future: [" + strings.Repeat("a,", 110_000) + "]\n", "more than 100000 commas"},
 	"A19 alias to itself":                {plain + "future: &a [*a]\n", "contains itself"},
 	"one dependency twice":               {plain + "dependencies: [{name: a}, {name: a}]\n", "more than one dependency"},
 	"unknown apiVersion":                 {"apiVersion: v9\nname: web\nversion: 1.2.3\n", `apiVersion is "v9"`},

@@ -4,6 +4,7 @@ package archive
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	pathpkg "path"
 	"slices"
@@ -54,7 +55,10 @@ func (n *node) subchart(name string) *node {
 }
 
 // finish makes the chart of what came in. place leads reasons to it.
-func (n *node) finish(place string) (*Chart, error) {
+func (n *node) finish(ctx context.Context, place string) (*Chart, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	raw, ok := n.Raw["Chart.yaml"]
 	if !ok {
 		return nil, notAChart("%sthere is no Chart.yaml", place)
@@ -69,7 +73,7 @@ func (n *node) finish(place string) (*Chart, error) {
 	n.Metadata = metadata
 	for _, name := range slices.Sorted(maps.Keys(n.expanded)) {
 		path := "charts/" + name
-		c, err := n.expanded[name].finish(place + quoted(path) + ": ")
+		c, err := n.expanded[name].finish(ctx, place+quoted(path)+": ")
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	yamlv2 "go.yaml.in/yaml/v2"
 	"sigs.k8s.io/yaml"
@@ -22,8 +23,9 @@ import (
 // to. The values are those that Helm would read. Refused is what another
 // reader could read otherwise: a key that is there twice, or that differs
 // from a known one in case only, or is no string; a null in a list; a second
-// document; aliases that multiply the text; more values than anyone writes.
-// Keys that into does not know are skipped.
+// document; aliases that multiply the text; more values than anyone writes, or
+// twice as many marks of values, wherever they stand. Keys that into does not
+// know are skipped.
 //
 // The error has no code: what malformed text means is the caller's to say.
 func StrictYAML(raw []byte, into any) error {
@@ -34,6 +36,9 @@ func StrictYAML(raw []byte, into any) error {
 // decodeStrict also gives the document as it was written, before its values
 // took the types of into.
 func decodeStrict(raw []byte, into any) (map[any]any, error) {
+	if marks(raw) > maxMarks {
+		return nil, fmt.Errorf("more than %d commas, brackets, colons and dashes that mark values", maxMarks)
+	}
 	document, err := soleDocument(raw)
 	if err != nil {
 		return nil, err
@@ -78,9 +83,32 @@ func foreign(err error) error {
 	return fmt.Errorf("not strict YAML: %q", builtins.Clip(text))
 }
 
-// maxNodes is how many values a document may hold. Charts have hundreds; a
-// mebibyte of nothing but commas has half a million and takes a second.
-const maxNodes = 50_000
+const (
+	// maxNodes is how many values a document may hold. Charts have hundreds.
+	maxNodes = 50_000
+	// maxMarks is how many marks of values a text may have, be they values or
+	// not. A mebibyte can have a million, and whoever parses those before he
+	// counts has spent half a second.
+	maxMarks = 2 * maxNodes
+)
+
+// marks counts what can begin another value, or a key with its value, wherever
+// it stands: no document has more than a few values for each. YAML inside
+// of a text has one in about twenty bytes, prose has fewer. What is no ASCII counts
+// as a blank, since YAML knows line ends there, too.
+func marks(raw []byte) (n int) {
+	for i, c := range raw {
+		switch c {
+		case '[', '{', ',':
+			n++
+		case ':', '-', '?':
+			if i+1 == len(raw) || raw[i+1] <= ' ' || raw[i+1] >= utf8.RuneSelf {
+				n++
+			}
+		}
+	}
+	return n
+}
 
 // A checker walks a decoded document beside the type it is meant for.
 type checker struct {

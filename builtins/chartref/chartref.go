@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -42,7 +43,7 @@ type Ref struct {
 	Path    string // Path: cleaned
 	Archive []byte // Inline
 	Name    string // Repository
-	Version string // Repository: exact SemVer
+	Version string // Repository: exact, see Version
 
 	text string
 	err  error
@@ -68,7 +69,7 @@ func (r Ref) Expected() (name, version string) {
 	if r.Kind != OCI {
 		return r.Name, r.Version
 	}
-	if v := strings.ReplaceAll(r.Tag, "_", "+"); SemVer(v) {
+	if v := strings.ReplaceAll(r.Tag, "_", "+"); Version(v) {
 		version = v
 	}
 	return path.Base(r.OCIPath), version
@@ -155,14 +156,34 @@ func checkText(s string) error {
 }
 
 // parsePath reads a local path. Its text differs from that of an inline
-// archive, whatever the file is called.
+// archive, whatever the file is called. A path that leads into a folder and
+// back is refused: behind a symbolic link the way back leads elsewhere, and
+// then the cleaned path names another file than Helm opens.
 func parsePath(s string) (Ref, error) {
+	if slashMissing(s) {
+		scheme, _, _ := strings.Cut(s, ":")
+		return Ref{}, fmt.Errorf("reference begins with %[1]s:/, want %[1]s://", scheme)
+	}
+	named := false
+	for segment := range strings.SplitSeq(s, "/") {
+		if segment == ".." && named {
+			return Ref{}, fmt.Errorf("path %s has .. after the name of a folder, write it without", quote(s))
+		}
+		named = named || (segment != "" && segment != "." && segment != "..")
+	}
 	cleaned := path.Clean(s)
 	text := cleaned
 	if strings.HasPrefix(text, inlinePrefix) {
 		text = "./" + text
 	}
 	return Ref{Kind: Path, Path: cleaned, text: text}, nil
+}
+
+// slashMissing says whether s is a URL that lacks a slash: nobody means a
+// folder of that name.
+func slashMissing(s string) bool {
+	scheme, rest, ok := strings.Cut(s, ":/")
+	return ok && !strings.HasPrefix(rest, "/") && slices.Contains([]string{"http", "https", "oci"}, strings.ToLower(scheme))
 }
 
 func invalid(text string, err error) Ref {
@@ -172,6 +193,9 @@ func invalid(text string, err error) Ref {
 // redact is s without the parts of a URL in which secrets stand. Where the
 // parts cannot be told apart, all that might be one is left out.
 func redact(s string) string {
+	if slashMissing(s) {
+		return s[:strings.Index(s, ":/")] + ":/…"
+	}
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
 		return s

@@ -44,11 +44,10 @@ var good = []struct {
 	{"./web-1.2.3.tgz", chartref.Path, "web-1.2.3.tgz"},
 	{"web-1.2.3.tgz", chartref.Path, "web-1.2.3.tgz"},
 	{"charts/web/", chartref.Path, "charts/web"},
-	{"../a//b/./c/../web.tgz", chartref.Path, "../a/b/web.tgz"},
+	{"../../a//b/./web.tgz", chartref.Path, "../../a/b/web.tgz"},
 	{"/abs/web.tgz", chartref.Path, "/abs/web.tgz"},
 	{".", chartref.Path, "."},
 	{"docker.io/foo:bar", chartref.Path, "docker.io/foo:bar"},
-	{"oci:/h/web:1", chartref.Path, "oci:/h/web:1"},
 	{"~/$HOME/*.tgz", chartref.Path, "~/$HOME/*.tgz"},
 	{"Käse web.tgz", chartref.Path, "Käse web.tgz"},
 	{"inline:sha256:00", chartref.Path, "./inline:sha256:00"},
@@ -59,6 +58,10 @@ var good = []struct {
 // bad has strings that are no reference beside a part of the reason.
 var bad = []struct{ id, in, reason string }{
 	{"N17 empty", "", "reference is empty"},
+	{"N17 a slash missing", "oci:/h/web:1", "want oci://"},
+	{"N17 a slash missing before a password", "https:/user:hunter2@charts.example.com/web.tgz", "want https://"},
+	{"N17 into a folder and back", "link/../web.tgz", ".. after the name of a folder"},
+	{"N17 into a folder and back, further down", "./a/./b/../web.tgz", ".. after the name of a folder"},
 	{"N17 userinfo", "https://user:hunter2@charts.example.com/web.tgz", "userinfo"},
 	{"N17 userinfo without password", "https://hunter2@charts.example.com/web.tgz", "userinfo"},
 	{"N17 userinfo in oci", "oci://user:hunter2@registry.example.com/web:1", "userinfo"},
@@ -192,7 +195,7 @@ func TestN19OneCanonicalRef(t *testing.T) {
 		{"https://REG.example.com:443/x", "https://reg.example.com/x"},
 		{"http://REG.example.com:80/x", "http://reg.example.com/x"},
 		{"https://[0:0:0:0:0:0:0:1]/x", "https://[::1]:443/x"},
-		{"./x/../web", "web", "web/"},
+		{"./web", "web", "web/"},
 	} {
 		want := chartref.Parse(spellings[0])
 		for _, s := range spellings[1:] {
@@ -228,7 +231,7 @@ func TestExpected(t *testing.T) {
 		{`"oci://h.example/charts/web:1.2.3"`, "web", "1.2.3"},
 		{`"oci://h.example/charts/web:1.2.3-rc.1_b.1"`, "web", "1.2.3-rc.1+b.1"},
 		{`"oci://h.example/charts/web:1.2.3+b.1"`, "web", "1.2.3+b.1"},
-		{`"oci://h.example/charts/web:v1.2.3"`, "web", ""},
+		{`"oci://h.example/charts/web:v1.2.3"`, "web", "v1.2.3"},
 		{`"oci://h.example/charts/web:1.2"`, "web", ""},
 		{`"oci://h.example/charts/web:1.2.3_b_c"`, "web", ""},
 		{`"oci://h.example/charts/web:latest"`, "web", ""},
@@ -311,9 +314,9 @@ func TestObjects(t *testing.T) {
 		{"name with slash", with("name", "a/b"), "no chart name"},
 		{"name is dots", with("name", ".."), "no chart name"},
 		{"name with at", with("name", "web@1"), "no chart name"},
-		{"version range", with("version", "^1.2.3"), "exact SemVer"},
-		{"version with v", with("version", "v1.2.3"), "exact SemVer"},
-		{"version too long", with("version", "1.2.3-"+strings.Repeat("a", 300)), "exact SemVer"},
+		{"version range", with("version", "^1.2.3"), "exact version"},
+		{"version with two v", with("version", "vv1.2.3"), "exact version"},
+		{"version too long", with("version", "1.2.3-"+strings.Repeat("a", 300)), "exact version"},
 		{"repository without scheme", with("repository", "charts.example.com"), "another scheme"},
 		{"repository is a file", with("repository", "file:///charts"), "another scheme"},
 		{"repository empty", with("repository", ""), "repository: reference is empty"},
@@ -450,4 +453,25 @@ func FuzzFromJSON(f *testing.F) {
 		}
 		ref.Expected()
 	})
+}
+
+func TestVersions(t *testing.T) {
+	for _, s := range []string{"1.2.3", "v1.2.3", "v1.2.3-rc.1+b"} {
+		if !chartref.Version(s) {
+			t.Errorf("%q is no version", s)
+		}
+	}
+	for _, s := range []string{"", "v", "vv1.2.3", "V1.2.3", "latest", "2.0", "v2"} {
+		if chartref.Version(s) {
+			t.Errorf("%q is a version", s)
+		}
+	}
+	for _, pair := range [][2]string{{"1.2.3", "1.2.3"}, {"v1.2.3", "1.2.3"}, {"1.2.3", "v1.2.3"}} {
+		if !chartref.SameVersion(pair[0], pair[1]) {
+			t.Errorf("%q is not the same version as %q", pair[0], pair[1])
+		}
+	}
+	if chartref.SameVersion("1.2.3", "v2.0.0") || chartref.SameVersion("1.2.3", "1.2.3+b") {
+		t.Error("other versions are the same")
+	}
 }

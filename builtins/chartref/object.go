@@ -147,8 +147,8 @@ func repository(at, name, version string) (Ref, error) {
 	if !chartName.MatchString(name) || name == "." || name == ".." {
 		return Ref{}, fmt.Errorf("name %s is no chart name: want letters, digits, dots, hyphens and underscores", quote(name))
 	}
-	if !SemVer(version) || len(version) > maxVersion {
-		return Ref{}, fmt.Errorf("version %s is not one exact SemVer 2 version such as 1.2.3", quote(version))
+	if !Version(version) || len(version) > maxVersion {
+		return Ref{}, fmt.Errorf("version %s is not one exact version such as 1.2.3 or v1.2.3", quote(version))
 	}
 	l, err := repositoryLocation(at)
 	if err != nil {

@@ -75,7 +75,7 @@ func checkRepository(host, repository string) error {
 }
 
 func canonicalTag(tag string) (string, error) {
-	if SemVer(tag) {
+	if Version(tag) {
 		tag = strings.ReplaceAll(tag, "+", "_")
 	}
 	if !tagText.MatchString(tag) {

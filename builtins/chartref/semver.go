@@ -15,6 +15,17 @@ func SemVer(s string) bool {
 		(!hasBuild || every(strings.Split(build, "."), identifier))
 }
 
+// Version says whether s is a version as charts have them: [SemVer], or that
+// after a "v", as Helm takes it too.
+func Version(s string) bool { return SemVer(strings.TrimPrefix(s, "v")) }
+
+// SameVersion says whether a chart of version has is what asking for wanted
+// means. A "v" before either makes no other version: tags are often written
+// with one.
+func SameVersion(has, wanted string) bool {
+	return strings.TrimPrefix(has, "v") == strings.TrimPrefix(wanted, "v")
+}
+
 func every(parts []string, ok func(string) bool) bool {
 	for _, part := range parts {
 		if !ok(part) {

@@ -231,7 +231,7 @@ func named(file string, m *chart.Metadata, which string) error {
 		return nil
 	}
 	code := builtins.NameMismatch
-	if version, ok := strings.CutPrefix(strings.TrimSuffix(file, ".tgz"), m.Name+"-"); ok && chartref.SemVer(version) {
+	if version, ok := strings.CutPrefix(strings.TrimSuffix(file, ".tgz"), m.Name+"-"); ok && chartref.Version(version) {
 		code = builtins.VersionMismatch
 	}
 	return builtins.Errorf(code, "%s file name is %q, the signed chart's is %q", which, builtins.Clip(file), builtins.Clip(want))
@@ -243,8 +243,10 @@ func (u *Unverified) bindRequest(s Subject) (skipped string, err error) {
 		return "reference and options ask for no name or version", nil
 	case s.Name != "" && s.Name != u.Metadata.Name:
 		return "", builtins.Errorf(builtins.NameMismatch, "%q was asked for, the signed chart is %q", builtins.Clip(s.Name), builtins.Clip(u.Metadata.Name))
-	case s.Version != "" && s.Version != u.Metadata.Version:
+	case s.Version != "" && !chartref.SameVersion(u.Metadata.Version, s.Version):
 		return "", builtins.Errorf(builtins.VersionMismatch, "version %q was asked for, the signed chart is %q", builtins.Clip(s.Version), builtins.Clip(u.Metadata.Version))
+	case s.Version == "":
+		return "the name is as asked for, and no version was asked for", nil
 	}
 	return "", nil
 }

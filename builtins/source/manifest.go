@@ -7,11 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/chartseal/chartseal/builtins"
 )
@@ -75,9 +76,13 @@ const (
 
 // parseChart reads the manifest of exactly one chart, at most with one
 // provenance. Anything else is NotAChart, among it a manifest that can also be
-// read as an index, and JSON that names a member twice.
+// read as an index, and JSON that two readers could read in two ways; too much
+// of it is TooMany.
 func parseChart(m manifest) (chartManifest, error) {
 	chart, err := readChart(m)
+	if builtins.CodeOf(err) == builtins.TooMany {
+		return chartManifest{}, err
+	}
 	if err != nil {
 		return chartManifest{}, builtins.Errorf(builtins.NotAChart, "manifest %s: %w", m.digest, err)
 	}
@@ -153,48 +158,113 @@ func ofType(layers []descriptor, mediaTypes ...string) []descriptor {
 	return found
 }
 
-// decodeOnce reads one JSON value in which no object names a member twice, not
-// even in another case: two readers could see two manifests in such a one.
+// maxTokens is far more than the manifest of one chart takes, or an entry of
+// an index.
+const maxTokens = 10_000
+
+// decodeOnce reads one JSON value that all readers take for the same. No object
+// may name a member twice, nor in another spelling a member that is read:
+// encoding/json folds case, by which even ſ is an s, and others do not. More
+// than maxTokens are TooMany.
 func decodeOnce(raw []byte, into any) error {
-	if err := json.Unmarshal(raw, into); err != nil { // bounds the nesting, too
+	w := &memberWalk{dec: json.NewDecoder(bytes.NewReader(raw)), left: maxTokens, known: map[string]string{}}
+	w.know(reflect.TypeOf(into))
+	if err := w.value(true); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
 		return fmt.Errorf("not the JSON that it should be: %w", err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	return membersOnce(dec, true)
+	return nil
 }
 
-// membersOnce reads a value. Annotations are not ours to read, so their case
-// is their own.
-func membersOnce(dec *json.Decoder, fold bool) error {
-	tok, err := dec.Token()
+// A memberWalk goes through a JSON value and looks at the names in it.
+type memberWalk struct {
+	dec   *json.Decoder
+	left  int               // tokens
+	known map[string]string // names that are read, by their folded form
+}
+
+// know collects the names that t reads at any level.
+func (w *memberWalk) know(t reflect.Type) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		w.know(t.Elem())
+	case reflect.Struct:
+		for field := range t.Fields() {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
+				w.known[folded(name)] = name
+			}
+			w.know(field.Type)
+		}
+	}
+}
+
+func (w *memberWalk) token() (json.Token, error) {
+	if w.left--; w.left < 0 {
+		return nil, builtins.Errorf(builtins.TooMany, "the JSON has more than %d tokens", maxTokens)
+	}
+	tok, err := w.dec.Token()
+	if err != nil {
+		return nil, fmt.Errorf("not the JSON that it should be: %w", err)
+	}
+	return tok, nil
+}
+
+// value reads one value. Annotations are not ours to read, so their case is
+// their own.
+func (w *memberWalk) value(fold bool) error {
+	tok, err := w.token()
 	delim, nested := tok.(json.Delim)
 	if err != nil || !nested {
 		return err
 	}
 	seen := map[string]bool{}
-	for dec.More() {
+	for w.dec.More() {
 		inner := fold
 		if delim == '{' {
-			key, err := dec.Token()
+			name, err := w.name(seen, fold)
 			if err != nil {
 				return err
 			}
-			name := key.(string)
 			inner = fold && name != "annotations"
-			if fold {
-				name = strings.ToLower(name)
-			}
-			if seen[name] {
-				return fmt.Errorf("it names the member %q twice", builtins.Clip(name))
-			}
-			seen[name] = true
 		}
-		if err := membersOnce(dec, inner); err != nil {
+		if err := w.value(inner); err != nil {
 			return err
 		}
 	}
-	if _, err := dec.Token(); err != nil && err != io.EOF {
-		return err
+	_, err = w.token()
+	return err
+}
+
+func (w *memberWalk) name(seen map[string]bool, fold bool) (string, error) {
+	tok, err := w.token()
+	if err != nil {
+		return "", err
 	}
-	return nil
+	name := tok.(string)
+	key := name
+	if fold {
+		key = folded(name)
+	}
+	if known, ok := w.known[key]; fold && ok && known != name {
+		return "", fmt.Errorf("it names a member %q, which some read as %q", builtins.Clip(name), known)
+	}
+	if seen[key] {
+		return "", fmt.Errorf("it names the member %q twice", builtins.Clip(name))
+	}
+	seen[key] = true
+	return name, nil
+}
+
+// folded is the same for all names that are equal to encoding/json and
+// [strings.EqualFold].
+func folded(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, name)
 }

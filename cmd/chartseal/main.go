@@ -38,6 +38,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, ours)
 		return ours.exit
 	case errors.As(err, new(configError)):
+		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
 	return 1
@@ -49,21 +50,33 @@ func command() *cobra.Command {
 	env := &builtins.Env{}
 	opa.Register(env, all.Builtins...)
 	root := opacmd.Command(&cobra.Command{
-		Use:           "chartseal",
-		Short:         "Policies over Helm charts: who signed them, and is that enough",
-		Long:          "chartseal is the Open Policy Agent with built-in functions that verify Helm charts.\nEvery command of OPA works; policies may call helm.verify_prov and its report.",
-		SilenceErrors: false,
+		Use:   "chartseal",
+		Short: "Policies over Helm charts: who signed them, and is that enough",
+		Long:  "chartseal is the Open Policy Agent with built-in functions that verify Helm charts.\nEvery command of OPA works; policies may call helm.verify_prov, cosign.verify and their reports.",
 	}, "chartseal")
-	path := root.PersistentFlags().String("config", "", "chartseal.yaml with trust, registries and limits (default $"+configVariable+")")
+	path := root.PersistentFlags().String("config", "", "chartseal.yaml with trust, registries and limits (default $"+configVariable+"); not OPA's --config-file")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !judges(cmd) {
+			return nil
+		}
 		err := configure(env, *path)
-		cmd.SilenceUsage = err != nil // how the command is used is not what was wrong
+		cmd.SilenceUsage, cmd.SilenceErrors = err != nil, err != nil
 		return err
 	}
 	replace(root, versionCommand())
 	root.AddCommand(trustCommand(path))
 	guardBuild(root)
 	return root
+}
+
+// judges says whether a command may evaluate a policy, and so needs the
+// configuration. What merely reads text works without.
+func judges(cmd *cobra.Command) bool {
+	switch cmd.Name() {
+	case "version", "help", "completion", "fmt", "parse", "capabilities", "inspect", "sign", "deps", "refactor":
+		return false
+	}
+	return true
 }
 
 // replace puts a command of ours in the place of OPA's command of that name.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,9 +49,13 @@ func printVersion(w io.Writer, format string) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(v)
 	case "pretty":
-		_, err := fmt.Fprintf(w, "Version: %s\nBuild Commit: %s\nOPA Version: %s\nHelm Version: %s\nCosign Version: %s\nGo Version: %s\nPlatform: %s\n",
-			v.Version, v.Commit, v.OPA, v.Helm, v.Cosign, v.Go, v.Platform)
-		return err
+		for _, line := range [][2]string{
+			{"Version", v.Version}, {"Build Commit", v.Commit}, {"OPA Version", v.OPA}, {"Helm Version", v.Helm},
+			{"Cosign Version", v.Cosign}, {"Go Version", v.Go}, {"Platform", v.Platform},
+		} {
+			fmt.Fprintf(w, "%s: %s\n", line[0], cmp.Or(line[1], "unknown"))
+		}
+		return nil
 	}
 	return fmt.Errorf("format %q is neither pretty nor json", format)
 }

@@ -28,6 +28,9 @@ import (
 const (
 	deadline = time.Second
 	grace    = 50 * time.Millisecond
+
+	// A busy machine may be late by itself; it is not five times in a row.
+	attempts = 5
 )
 
 var (
@@ -166,11 +169,17 @@ func TestR1NoPolicyAllowsDuringAnOutage(t *testing.T) {
 			configure(t, place.Host(), deadline) // nothing is remembered
 			outage.break_(place.Server)
 			for form, ref := range place.refs {
-				started := time.Now()
-				n, code, outcome := eval(t, ref)
-				took := time.Since(started)
-				if n != 0 || code != outage.code || outcome != "undecided" {
-					t.Errorf("%s: %d policies allow, %s/%s, want none and undecided/%s", form, n, outcome, code, outage.code)
+				took := time.Hour
+				for range attempts {
+					started := time.Now()
+					n, code, outcome := eval(t, ref)
+					took = min(took, time.Since(started))
+					if n != 0 || code != outage.code || outcome != "undecided" {
+						t.Errorf("%s: %d policies allow, %s/%s, want none and undecided/%s", form, n, outcome, code, outage.code)
+					}
+					if took <= deadline+grace {
+						break
+					}
 				}
 				if took > deadline+grace {
 					t.Errorf("%s: answered after %v, want at most %v", form, took, deadline+grace)
