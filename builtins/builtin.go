@@ -96,7 +96,9 @@ func (b *Builtin) call(ctx context.Context, env *Env, ref chartref.Ref, opts []b
 		}
 		rep.fit(b.maxReport())
 	}()
-	judge, err := b.plan(env, opts)
+	mine := *env
+	mine.call = call{b.Name, opts}
+	judge, err := b.plan(&mine, opts)
 	if err != nil {
 		rep.conclude(Errorf(InvalidOptions, "%s: %s", b.Name, err.Error()))
 		return rep

@@ -20,9 +20,11 @@ type Env struct {
 	Now    time.Time // the one moment that verdicts are about
 	Source Source
 	Trust  Trust
-	Facts  Facts // what is known of content already read; may be nil
+	Facts  Facts // what was found out before; may be nil
 	Limits Limits
 	Log    *slog.Logger // for panics only; nil is silent
+
+	call call // set by [Builtin.Call]
 }
 
 // A Source gives bytes by reference. Every method honours the context and the
@@ -34,6 +36,8 @@ type Source interface {
 	// without port). Nil allows every host that the configuration does.
 	Allowing(allow []string) Source
 	// Resolve finds the chart that ref names. A tag is resolved once, here.
+	// What a registry holds in place of a chart is a [*NotChartError]; a
+	// chart in a registry is a [Registered].
 	Resolve(ctx context.Context, ref chartref.Ref) (Artifact, error)
 	// Fetch reads a small file at a URL or local path, whole, at most limit bytes.
 	Fetch(ctx context.Context, location string, limit int64) ([]byte, error)
@@ -109,13 +113,4 @@ func TrustDigest(materials ...Material) string {
 		io.WriteString(h, d+"\n")
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
-}
-
-// Facts remembers, within a bound of bytes, what was read out of content that
-// its digest names. A fact never goes stale, since its key is the content.
-type Facts interface {
-	// Load gives the fact stored under kind and digest.
-	Load(kind, digest string) (fact any, ok bool)
-	// Store keeps fact, which takes about size bytes of memory.
-	Store(kind, digest string, fact any, size int64)
 }

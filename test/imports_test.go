@@ -19,13 +19,17 @@ var mayImport = map[string][]string{
 	"builtins/keyring":  {},
 	"builtins/archive":  {"builtins"},
 	"builtins/helm":     {"builtins", "builtins/chartref", "builtins/archive", "builtins/keyring"},
+	"builtins/cosign":   {"builtins", "builtins/chartref", "builtins/archive"},
 	"builtins/source":   {"builtins", "builtins/chartref"},
 	"builtins/trust":    {"builtins", "builtins/keyring"},
-	"builtins/config":   {"builtins", "builtins/chartref", "builtins/source", "builtins/trust"},
-	"builtins/chart":    {"builtins", "builtins/chartref", "builtins/archive", "builtins/helm"},
-	"builtins/all":      {"builtins", "builtins/helm", "builtins/chart"},
-	"builtins/opa":      {"builtins", "builtins/chartref"},
-	"cmd/chartseal":     {"builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa"},
+	"builtins/chart":    {"builtins", "builtins/chartref", "builtins/archive", "builtins/helm", "builtins/cosign"},
+	// Both are for commands, and no check may reach them.
+	"builtins/trust/inventory": {"builtins", "builtins/cosign", "builtins/keyring", "builtins/trust"},
+	"builtins/trust/tuf":       {"builtins", "builtins/trust"},
+	"builtins/config":          {"builtins", "builtins/chartref", "builtins/source", "builtins/trust"},
+	"builtins/all":             {"builtins", "builtins/chart", "builtins/cosign", "builtins/helm"},
+	"builtins/opa":             {"builtins", "builtins/chartref"},
+	"cmd/chartseal":            {"builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 
 // What of others a package must stay free of, directly or through anything
@@ -37,6 +41,7 @@ var mustNotReach = map[string][]string{
 	"builtins/keyring":  {"github.com/open-policy-agent/opa/", "net/http"},
 	"builtins/helm":     {"github.com/open-policy-agent/opa/", "k8s.io/client-go/"},
 	"builtins/chart":    {"github.com/open-policy-agent/opa/", "k8s.io/client-go/"},
+	"builtins/cosign":   {"github.com/open-policy-agent/opa/", "k8s.io/client-go/"},
 	"builtins/source":   {"github.com/open-policy-agent/opa/"},
 	"builtins/trust":    {"github.com/open-policy-agent/opa/"},
 	"builtins/opa":      {module + "builtins/source"},
@@ -48,6 +53,7 @@ var mustNotImport = map[string][]string{
 	"builtins/keyring": {"net/http", "os", "net"},
 	"builtins/helm":    {"net/http", "os", "net"},
 	"builtins/chart":   {"net/http", "os", "net"},
+	"builtins/cosign":  {"net/http", "os", "net", "github.com/sigstore/sigstore-go/pkg/tuf"},
 }
 
 func TestWhoMayImportWhom(t *testing.T) {

@@ -7,6 +7,7 @@ package all
 import (
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chart"
+	"github.com/chartseal/chartseal/builtins/cosign"
 	"github.com/chartseal/chartseal/builtins/helm"
 )
 
@@ -15,5 +16,6 @@ import (
 // Builtins are all checks, in the order of the reference page.
 var Builtins = []*builtins.Builtin{
 	helm.VerifyProv,
+	cosign.Verify,
 	chart.LockOK,
 }

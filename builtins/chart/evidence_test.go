@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chart"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/test/forge"
+	"github.com/chartseal/chartseal/test/vsig"
 )
 
 var (
@@ -113,6 +115,42 @@ func TestKindsOfEvidence(t *testing.T) {
 			if provenance := test.evidence == "provenance"; test.code == builtins.OK && provenance && r.Trust == "" {
 				t.Error("the trust that decided is not named")
 			}
+		})
+	}
+}
+
+// A dependency that cosign signed, as what its repository serves beside it says.
+func TestSignatureIsEvidence(t *testing.T) {
+	t.Parallel()
+	release, stranger := vsig.WithKey(vsig.SeededKey("release")), vsig.WithKey(vsig.SeededKey("stranger"))
+	signed := func(by *vsig.Signer, archive []byte) *world {
+		w := newWorld(t, common)
+		bundle := dependencyRef(stable, "common", "1.0.0").String() + ".sigstore.json"
+		w.sources[bundle] = source.MapFile{Data: by.Blob(archive).Bundle("0.3")}
+		w.options["signature_options"] = map[string]any{"public_key": string(release.PublicKey())}
+		w.options["content"] = []string{"signature"}
+		return w
+	}
+	bad := []byte(altered("common", "1.0.0"))
+	for _, test := range []struct {
+		name   string
+		world  *world
+		change func(*world)
+		code   builtins.Code
+		reason string
+	}{
+		{"altered here", signed(release, good), func(w *world) { w.files[tgz] = string(bad) }, builtins.DependencyTampered, "cosign.verify says " + builtins.SHA256(good)},
+		{"signed by a stranger", signed(stranger, good), func(*world) {}, builtins.ContentUnverified, "untrusted_signer"},
+		{"repository is down", signed(release, good), func(w *world) { w.down(builtins.Unavailable) }, builtins.Unavailable, "down"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			twin := signed(release, good).check(t)
+			twin.want(t, builtins.OK, "", "")
+			if got := twin.Dependencies[0].Evidence; got != "signature" {
+				t.Errorf("evidence is %q, want signature", got)
+			}
+			test.change(test.world)
+			test.world.check(t).want(t, test.code, "", test.reason)
 		})
 	}
 }
@@ -321,8 +359,8 @@ func TestOptions(t *testing.T) {
 		{"unknown kind", map[string]any{"content": []string{"checksum"}}, "known are lock, provenance, signature and repository"},
 		{"kind twice", map[string]any{"content": []string{"lock", "lock"}}, "twice"},
 		{"kind without its options", map[string]any{"content": []string{"provenance"}}, "which needs provenance_options"},
-		{"signature, which this build cannot verify", map[string]any{"content": []string{"signature"}}, "this build has no cosign.verify"},
-		{"options for a signature", map[string]any{"signature_options": map[string]any{}}, "this build has no cosign.verify"},
+		{"signature without its options", map[string]any{"content": []string{"signature"}}, "which needs signature_options"},
+		{"signature options without trust", map[string]any{"signature_options": map[string]any{}}, "signature_options"},
 		{"options without trust", map[string]any{"provenance_options": map[string]any{}}, "no keys are trusted"},
 		{"options with an unknown field", map[string]any{"provenance_options": map[string]any{"keyring": alice.ArmoredPublic(), "keys": 1}}, `unknown field "keys"`},
 		{"options about one chart", map[string]any{"provenance_options": map[string]any{"keyring": alice.ArmoredPublic(), "chart": map[string]any{"name": "common"}}}, "provenance_options.chart is about one chart"},
@@ -389,7 +427,7 @@ func TestRemembered(t *testing.T) {
 	const inRegistry, atURL = "oci://registry.example.com/charts/web:1.0.0", "https://charts.example.com/web-1.0.0.tgz"
 	w := newWorld(t, common)
 	env := w.env()
-	env.Facts = source.NewFacts(1 << 20)
+	env.Facts = source.NewFacts(1<<20, time.Now)
 	served := env.Source.(source.Map)
 	served[inRegistry] = source.MapFile{Data: w.archive(), Digest: zeros}
 	served[atURL] = source.MapFile{Data: w.archive()}

@@ -15,7 +15,6 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
 	"github.com/chartseal/chartseal/builtins/chartref"
-	"github.com/chartseal/chartseal/builtins/helm"
 )
 
 // LockOK is the check chart.lock_ok.
@@ -85,7 +84,7 @@ type LockOKOptions struct {
 	SignatureOptions      map[string]any    `json:"signature_options" doc:"Options of cosign.verify for dependencies in OCI registries."`
 	Repositories          map[string]string `json:"repositories" doc:"URLs of the repositories that dependencies name as @alias or alias:alias, exactly as helm repo list has them."`
 	AllowFileRepositories bool              `json:"allow_file_repositories" doc:"Permits dependencies of file:// folders in the chart's own. Default false."`
-	Chart                 helm.Expected     `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
+	Chart                 builtins.Expected `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
 }
 
 // Locked is the evidence of chart.lock_ok.

@@ -5,13 +5,13 @@ package chart
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
+	"github.com/chartseal/chartseal/builtins/cosign"
 	"github.com/chartseal/chartseal/builtins/helm"
 )
 
@@ -21,7 +21,7 @@ type plan struct {
 	kinds      []kind // none turns the bytes off
 	aliases    map[string]string
 	allowFiles bool
-	chart      helm.Expected
+	chart      builtins.Expected
 }
 
 // A signer is a check of ours whose verdict is evidence for a dependency.
@@ -35,6 +35,7 @@ type signer struct {
 // signers are the kinds of evidence that options have to be given for.
 var signers = []signer{
 	{"provenance", "provenance_options", helm.VerifyProv, func(o LockOKOptions) map[string]any { return o.ProvenanceOptions }, []string{"chart", "provenance"}},
+	{"signature", "signature_options", cosign.Verify, func(o LockOKOptions) map[string]any { return o.SignatureOptions }, []string{"chart", "bundle"}},
 }
 
 func (o LockOKOptions) plan(env *builtins.Env) (*plan, error) {
@@ -49,13 +50,8 @@ func (o LockOKOptions) plan(env *builtins.Env) (*plan, error) {
 			return nil, fmt.Errorf("%s is empty: leave it out", option)
 		}
 	}
-	if o.SignatureOptions != nil && !slices.ContainsFunc(signers, func(s signer) bool { return s.kind == "signature" }) {
-		return nil, errNoSignatures
-	}
 	return p, p.weigh(env, o)
 }
-
-var errNoSignatures = errors.New("signature is no evidence here: this build has no cosign.verify")
 
 // weigh puts the kinds of evidence in order.
 func (p *plan) weigh(env *builtins.Env, o LockOKOptions) error {
@@ -94,9 +90,6 @@ func unknownKind(name string) error {
 		if s.kind == name {
 			return fmt.Errorf("content names %s, which needs %s", name, s.option)
 		}
-	}
-	if name == "signature" {
-		return errNoSignatures
 	}
 	return fmt.Errorf("content names %s; known are lock, provenance, signature and repository", quoted(name))
 }

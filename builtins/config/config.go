@@ -36,8 +36,8 @@ type Trust struct {
 
 // Cache bounds what is remembered.
 type Cache struct {
-	Bytes    int64             `json:"bytes" doc:"memory for what was read out of verified content, and for indexes"`
-	Listings builtins.Duration `json:"listings" doc:"how long the index of a repository is taken as current"`
+	Bytes    int64             `json:"bytes" doc:"memory for what was fetched or found out before"`
+	Listings builtins.Duration `json:"listings" doc:"how long an index, a tag, the signatures of a chart and a verdict that rests on them are taken as current; a verdict for at most 30s"`
 }
 
 // Default is the configuration without a file: no named trust, no registries,

@@ -26,13 +26,13 @@ func (c *Config) Env(log *slog.Logger) (*builtins.Env, error) {
 		return nil, err
 	}
 	return &builtins.Env{
-		Source: client, Trust: store, Facts: source.NewFacts(c.Cache.Bytes / 2),
+		Source: client, Trust: store, Facts: source.NewFacts(c.Cache.Bytes/2, nil),
 		Limits: c.Limits, Log: log,
 	}, nil
 }
 
 // SourceConfig is what the configuration says of where bytes come from. Half
-// of the cache is for indexes, the other half for [builtins.Facts]. Who may
+// of the cache is for that, the other half for [builtins.Facts]. Who may
 // contact unlisted hosts and read local files is the caller's to add.
 func (c *Config) SourceConfig() source.Config {
 	return source.Config{

@@ -26,7 +26,7 @@ type plan struct {
 	threshold  int
 	atSigning  bool
 	provenance string
-	chart      Expected
+	chart      builtins.Expected
 }
 
 // A repository is where the keyring of a chart repository comes from.
@@ -45,13 +45,14 @@ type rings struct {
 // are the policy author's.
 func (o VerifyProvOptions) plan(env *builtins.Env) (*plan, error) {
 	p := &plan{env: env, threshold: 1, chart: o.Chart}
-	for option, value := range map[string]*string{"provenance": o.Provenance, "chart.name": o.Chart.Name, "chart.version": o.Chart.Version} {
-		if value != nil && *value == "" {
-			return nil, fmt.Errorf("%s is empty: leave it out", option)
-		}
+	if err := o.Chart.Check(); err != nil {
+		return nil, err
 	}
 	if o.Provenance != nil {
 		p.provenance = *o.Provenance
+		if p.provenance == "" {
+			return nil, errors.New("provenance is empty: leave it out")
+		}
 	}
 	if err := p.setKeyTime(o.KeyTime); err != nil {
 		return nil, err
@@ -148,7 +149,7 @@ func within(raw []byte, limit int64) ([]byte, error) {
 }
 
 func (r *rings) add(env *builtins.Env, m builtins.Material) error {
-	ring, err := remember(env, "keyring", m.Digest, int64(4*len(m.Raw)), func() (*keyring.Ring, error) { return keyring.Parse(m.Raw) })
+	ring, err := builtins.Remember(env, "keyring", m.Digest, int64(4*len(m.Raw)), func() (*keyring.Ring, error) { return keyring.Parse(m.Raw) })
 	if err != nil {
 		return err
 	}

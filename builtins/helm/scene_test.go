@@ -145,6 +145,8 @@ type facts struct{ sync.Map }
 func (f *facts) Load(kind, digest string) (any, bool)            { return f.Map.Load(kind + digest) }
 func (f *facts) Store(kind, digest string, fact any, size int64) { f.Map.Store(kind+digest, fact) }
 
+func (f *facts) StoreFor(string, string, any, int64, time.Duration) {}
+
 func signers(rep builtins.Report) (fingerprints []string) {
 	for _, s := range rep.Evidence.(builtins.Signatures).Signers {
 		fingerprints = append(fingerprints, s.Fingerprint)

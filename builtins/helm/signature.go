@@ -212,7 +212,7 @@ func (s signed) signerIs(c keyring.Candidate, raw []byte, sig *packet.Signature,
 		return builtins.Signer{}, builtins.Errorf(builtins.UntrustedSigner, "signed by %s, which is none of the signers", primary)
 	}
 	return builtins.Signer{
-		Kind: "pgp", Name: c.Name, Fingerprint: primary, Algorithm: algorithm(key.PublicKey),
+		Kind: "pgp", Name: c.Name, Fingerprint: primary, Algorithm: keyring.Algorithm(key.PublicKey),
 		UserIDs: userIDs(c.Entity), SignedAt: date(sig.CreationTime),
 	}, nil
 }
@@ -285,13 +285,9 @@ func policy(now time.Time) *packet.Config {
 // weakKey refuses what the library's policy refuses in a key that signs and in
 // the primary key that vouches for it.
 func weakKey(keys ...*packet.PublicKey) error {
-	var p *packet.Config
 	for _, k := range keys {
-		bits, err := k.BitLength()
-		rsa := k.PubKeyAlgo == packet.PubKeyAlgoRSA || k.PubKeyAlgo == packet.PubKeyAlgoRSASignOnly
-		curve, _ := k.Curve()
-		if p.RejectPublicKeyAlgorithm(k.PubKeyAlgo) || p.RejectCurve(curve) || (rsa && (err != nil || bits < p.MinimumRSABits())) {
-			return weakAlgorithm("key %s is %s", keyring.Fingerprint(k.Fingerprint), algorithm(k))
+		if keyring.Weak(k) {
+			return weakAlgorithm("key %s is %s", keyring.Fingerprint(k.Fingerprint), keyring.Algorithm(k))
 		}
 	}
 	return nil
@@ -299,29 +295,6 @@ func weakKey(keys ...*packet.PublicKey) error {
 
 func weakAlgorithm(format string, args ...any) error {
 	return builtins.Errorf(builtins.WeakAlgorithm, format, args...)
-}
-
-// algorithm names a key's algorithm the way gpg does.
-func algorithm(k *packet.PublicKey) string {
-	switch k.PubKeyAlgo {
-	case packet.PubKeyAlgoRSA, packet.PubKeyAlgoRSASignOnly:
-		bits, _ := k.BitLength()
-		return fmt.Sprintf("rsa%d", bits)
-	case packet.PubKeyAlgoDSA:
-		bits, _ := k.BitLength()
-		return fmt.Sprintf("dsa%d", bits)
-	case packet.PubKeyAlgoEdDSA, packet.PubKeyAlgoEd25519, packet.PubKeyAlgoEd448:
-		curve, _ := k.Curve()
-		return strings.Replace(string(curve), "Curve", "ed", 1)
-	case packet.PubKeyAlgoECDSA:
-		curve, _ := k.Curve()
-		return strings.ToLower(strings.Replace(string(curve), "P", "nistp", 1))
-	case packet.PubKeyAlgoMldsa65Ed25519:
-		return "mldsa65+ed25519"
-	case packet.PubKeyAlgoMldsa87Ed448:
-		return "mldsa87+ed448"
-	}
-	return fmt.Sprintf("algorithm %d", k.PubKeyAlgo)
 }
 
 // maxUserIDs is how many user IDs of a key a report gives.

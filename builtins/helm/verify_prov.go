@@ -39,7 +39,7 @@ type VerifyProvOptions struct {
 	Threshold         *int               `json:"threshold" doc:"How many different primary keys must have signed. Default 1."`
 	KeyTime           string             `json:"key_time" doc:"now (default): a key must be valid now and when it signed. signing: when it signed, which is its holder's word."`
 	Provenance        *string            `json:"provenance" doc:"Path or URL of the provenance file, or its text, if it is not beside the archive."`
-	Chart             Expected           `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
+	Chart             builtins.Expected  `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
 }
 
 // RepositoryKeyring is the option repository_keyring.
@@ -47,12 +47,6 @@ type RepositoryKeyring struct {
 	RootKeyrings []string `json:"root_keyrings" doc:"Names of keyrings whose keys may have signed the repository's keyring."`
 	RootKeyring  *string  `json:"root_keyring" doc:"An inline keyring whose keys may have signed it."`
 	URL          string   `json:"url" doc:"Where the keyring is; its detached signature is there too, with .sig. Default pubkeys.pgp beside index.yaml."`
-}
-
-// Expected is the option chart.
-type Expected struct {
-	Name    *string `json:"name" doc:"Name that the chart must have."`
-	Version *string `json:"version" doc:"Version that the chart must have, exactly."`
 }
 
 func verifyProv(env *builtins.Env, opts VerifyProvOptions) (builtins.Judge, error) {
@@ -76,7 +70,7 @@ func (p *plan) judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report
 	if err != nil {
 		return err
 	}
-	subject.Name, subject.Version = p.expected(ref)
+	subject.Name, subject.Version = p.chart.Of(ref)
 	trust, err := p.trustFor(ctx, artifact, rep)
 	if err != nil {
 		return err
@@ -87,18 +81,6 @@ func (p *plan) judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report
 	}
 	_, err = claim.verify(subject, trust, p.env.Now, rep)
 	return err
-}
-
-// expected is what the reference asks for, unless the options say otherwise.
-func (p *plan) expected(ref chartref.Ref) (name, version string) {
-	name, version = ref.Expected()
-	if p.chart.Name != nil {
-		name = *p.chart.Name
-	}
-	if p.chart.Version != nil {
-		version = *p.chart.Version
-	}
-	return name, version
 }
 
 // fetch gets the provenance, then the archive, one after the other: who held
@@ -173,7 +155,7 @@ func (p *plan) provenanceOf(ctx context.Context, artifact builtins.Artifact) (pr
 
 // parse is [ParseProvenance], once for the same text.
 func (p *plan) parse(prov []byte) (*Unverified, error) {
-	return remember(p.env, "helm/provenance", builtins.SHA256(prov), int64(8*len(prov)), func() (*Unverified, error) {
+	return builtins.Remember(p.env, "helm/provenance", builtins.SHA256(prov), int64(8*len(prov)), func() (*Unverified, error) {
 		return ParseProvenance(prov, p.env.Limits)
 	})
 }
@@ -182,7 +164,7 @@ func (p *plan) parse(prov []byte) (*Unverified, error) {
 // the same as YAML. It is written anew first: what JSON may escape, as half of
 // a surrogate pair, YAML may not.
 func (p *plan) parseConfig(config []byte) (*chart.Metadata, error) {
-	return remember(p.env, "helm/config", builtins.SHA256(config), chartSize, func() (*chart.Metadata, error) {
+	return builtins.Remember(p.env, "helm/config", builtins.SHA256(config), chartSize, func() (*chart.Metadata, error) {
 		var values map[string]any
 		if err := builtins.DecodeStrictAs("values", config, &values); err != nil {
 			return nil, err
@@ -240,7 +222,7 @@ func (p *plan) read(ctx context.Context, body io.Reader) (chartFact, error) {
 		}
 		return fact, err
 	}
-	return remember(p.env, chartKind, builtins.SHA256(head), chartSize, func() (chartFact, error) {
+	return builtins.Remember(p.env, chartKind, builtins.SHA256(head), chartSize, func() (chartFact, error) {
 		return p.unpack(ctx, bytes.NewReader(head))
 	})
 }
@@ -256,18 +238,4 @@ func (p *plan) unpack(ctx context.Context, body io.Reader) (chartFact, error) {
 		return chartFact{}, err
 	}
 	return chartFact{digest: c.Digest, metadata: c.Metadata}, nil
-}
-
-// remember gives the fact of that kind and digest, and makes it once.
-func remember[T any](env *builtins.Env, kind, digest string, size int64, make func() (T, error)) (T, error) {
-	if env.Facts != nil {
-		if fact, ok := env.Facts.Load(kind, digest); ok {
-			return fact.(T), nil
-		}
-	}
-	fact, err := make()
-	if err == nil && env.Facts != nil {
-		env.Facts.Store(kind, digest, fact, size)
-	}
-	return fact, err
 }

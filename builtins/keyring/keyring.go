@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -265,6 +266,18 @@ func (r *Ring) Fingerprints() []string {
 		all[i] = Fingerprint([]byte(k.fingerprint))
 	}
 	return all
+}
+
+// Keys gives every primary key in the order of the ring, by its fingerprint
+// and with all its copies merged; nil for a key that the library cannot read.
+func (r *Ring) Keys() iter.Seq2[string, *openpgp.Entity] {
+	return func(yield func(string, *openpgp.Entity) bool) {
+		for _, k := range r.keys {
+			if !yield(Fingerprint([]byte(k.fingerprint)), Set{{Ring: r}}.entity(k)) {
+				return
+			}
+		}
+	}
 }
 
 // Holds says whether the key with this fingerprint is in the ring, as a

@@ -25,14 +25,6 @@ func (c *Client) basic(scheme, authority string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(registry.Username+":"+registry.Password))
 }
 
-// A tokenKey is what an authorization is good for. Credentials are part of
-// it, so that those of a reloaded configuration find no older token.
-type tokenKey struct {
-	home       string
-	repository string
-	basic      string // digest of the credentials
-}
-
 type token struct {
 	authorization string
 	until         time.Time
@@ -46,14 +38,10 @@ const (
 	maxLife     = time.Hour
 )
 
-func (r *repository) tokenKey() tokenKey {
-	return tokenKey{r.home, r.path, builtins.SHA256([]byte(r.basic))}
-}
-
 // remembered is an authorization that the registry took before.
 func (r *repository) remembered() string {
-	t, ok := r.client.tokens.GetIfPresent(r.tokenKey())
-	if !ok || time.Now().After(t.until) {
+	t, ok := r.client.tokens.GetIfPresent(r.view)
+	if !ok || r.client.config.Clock().After(t.until) {
 		return ""
 	}
 	return t.authorization
@@ -62,7 +50,7 @@ func (r *repository) remembered() string {
 // authorize answers a challenge of the registry.
 func (r *repository) authorize(ctx context.Context, answer http.Header) (string, error) {
 	challenges := parseChallenges(answer.Values("WWW-Authenticate"))
-	t := token{authorization: r.basic, until: time.Now().Add(maxLife)}
+	t := token{authorization: r.basic, until: r.client.config.Clock().Add(maxLife)}
 	if bearer, ok := challenges["bearer"]; ok {
 		var err error
 		if t, err = r.token(ctx, bearer); err != nil {
@@ -71,7 +59,7 @@ func (r *repository) authorize(ctx context.Context, answer http.Header) (string,
 	} else if _, ok := challenges["basic"]; !ok || r.basic == "" {
 		return "", builtins.Errorf(builtins.Denied, "%s wants credentials, and the configuration has none for it", r.home)
 	}
-	r.client.tokens.Set(r.tokenKey(), t)
+	r.client.tokens.Set(r.view, t)
 	return t.authorization, nil
 }
 
@@ -116,13 +104,13 @@ func (r *repository) readToken(resp *http.Response) (token, error) {
 	if err != nil {
 		return token{}, err
 	}
-	return parseToken(raw, service)
+	return r.parseToken(raw, service)
 }
 
 var tokenText = regexp.MustCompile(`^[!-~]+$`)
 
 // parseToken quotes nothing of the answer.
-func parseToken(raw []byte, service string) (token, error) {
+func (r *repository) parseToken(raw []byte, service string) (token, error) {
 	var answer struct {
 		Token       string  `json:"token"`
 		AccessToken string  `json:"access_token"`
@@ -142,7 +130,7 @@ func parseToken(raw []byte, service string) (token, error) {
 	if 0 < answer.ExpiresIn && answer.ExpiresIn < maxLife.Seconds() {
 		life = time.Duration(answer.ExpiresIn) * time.Second
 	}
-	return token{authorization: "Bearer " + text, until: time.Now().Add(life - tokenMargin)}, nil
+	return token{authorization: "Bearer " + text, until: r.client.config.Clock().Add(life - tokenMargin)}, nil
 }
 
 // challengePart is a scheme, or a parameter with its value.

@@ -43,6 +43,8 @@ type descriptor struct {
 	Size      int64  `json:"size"`
 }
 
+type annotations = map[string]string
+
 var digestText = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 func isDigest(s string) bool { return digestText.MatchString(s) }
@@ -62,7 +64,15 @@ type chartManifest struct {
 	config     descriptor
 	chart      descriptor
 	provenance *descriptor // nil if there is none
+
+	name, version string // as annotated by helm push; "" if they are not
 }
+
+// The annotations in which helm push writes the chart's name and version.
+const (
+	titleAnnotation   = "org.opencontainers.image.title"
+	versionAnnotation = "org.opencontainers.image.version"
+)
 
 // parseChart reads the manifest of exactly one chart, at most with one
 // provenance. Anything else is NotAChart, among it a manifest that can also be
@@ -86,6 +96,7 @@ func readChart(m manifest) (chartManifest, error) {
 		Config        descriptor      `json:"config"`
 		Layers        []descriptor    `json:"layers"`
 		Manifests     json.RawMessage `json:"manifests"`
+		Annotations   annotations     `json:"annotations"`
 	}
 	if err := checkType(m.mediaType); err != nil {
 		return chartManifest{}, err
@@ -104,7 +115,9 @@ func readChart(m manifest) (chartManifest, error) {
 	case content.Config.MediaType != chartConfig:
 		return chartManifest{}, fmt.Errorf("config is of type %q, want %s", builtins.Clip(content.Config.MediaType), chartConfig)
 	}
-	return pickLayers(content.Config, content.Layers)
+	found, err := pickLayers(content.Config, content.Layers)
+	found.name, found.version = content.Annotations[titleAnnotation], content.Annotations[versionAnnotation]
+	return found, err
 }
 
 // checkType takes the answer's type for the manifest's: `helm push` writes

@@ -19,11 +19,7 @@ func (c *Client) resolveOCI(ctx context.Context, ref chartref.Ref) (builtins.Art
 	if err != nil {
 		return nil, err
 	}
-	name := ref.Tag
-	if name == "" {
-		name = ref.Digest
-	}
-	m, err := repo.manifest(ctx, name)
+	m, err := repo.resolve(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -32,20 +28,32 @@ func (c *Client) resolveOCI(ctx context.Context, ref chartref.Ref) (builtins.Art
 	}
 	chart, err := parseChart(m)
 	if err != nil {
-		return nil, err
+		return nil, &builtins.NotChartError{Artifact: &ociChart{repo: repo, digest: m.digest, notChart: err}, Err: err}
 	}
+	repo.keep(m)
 	if limit := c.config.Limits.Archive; chart.chart.Size > limit {
 		return nil, builtins.Errorf(builtins.TooLarge, "the chart has %d bytes, at most %d are read", chart.chart.Size, limit)
 	}
 	return &ociChart{repo: repo, digest: m.digest, chart: chart}, nil
 }
 
-// An ociChart is a chart in a registry.
-type ociChart struct {
-	repo   *repository
-	digest string
-	chart  chartManifest
+func (r *repository) resolve(ctx context.Context, ref chartref.Ref) (manifest, error) {
+	if ref.Tag == "" {
+		return r.named(ctx, ref.Digest, r.client.config.Limits.Manifest)
+	}
+	m, _, err := r.tagged(ctx, ref.Tag)
+	return m, err
 }
+
+// An ociChart is a chart in a registry, or what is there in place of one.
+type ociChart struct {
+	repo     *repository
+	digest   string
+	chart    chartManifest
+	notChart error
+}
+
+var _ builtins.Registered = (*ociChart)(nil)
 
 func (a *ociChart) limits() builtins.Limits { return a.repo.client.config.Limits }
 
@@ -54,6 +62,9 @@ func (a *ociChart) Info() builtins.ArtifactInfo {
 }
 
 func (a *ociChart) Open(ctx context.Context) (io.ReadCloser, error) {
+	if a.notChart != nil {
+		return nil, a.notChart
+	}
 	return a.repo.blob(ctx, a.chart.chart, a.limits().Archive)
 }
 
@@ -71,6 +82,9 @@ func (a *ociChart) Beside(context.Context, string, int64) ([]byte, error) {
 }
 
 func (a *ociChart) Config(ctx context.Context) ([]byte, error) {
+	if a.notChart != nil {
+		return nil, a.notChart
+	}
 	return a.repo.small(ctx, a.chart.config, a.limits().Metadata)
 }
 

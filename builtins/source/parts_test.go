@@ -65,7 +65,7 @@ func TestChallenges(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	t.Parallel()
-	facts := source.NewFacts(1 << 20)
+	facts := source.NewFacts(1<<20, nil)
 	if _, ok := facts.Load("chart", "sha256:1"); ok {
 		t.Error("a fact is known that nobody stored")
 	}
@@ -76,14 +76,14 @@ func TestFacts(t *testing.T) {
 			t.Errorf("%s is %v, want %s", kind, got, want)
 		}
 	}
-	if source.NewFacts(0) != nil {
+	if source.NewFacts(0, nil) != nil {
 		t.Error("0 bytes remember something")
 	}
 }
 
 func TestFactsAreBounded(t *testing.T) {
 	t.Parallel()
-	facts := source.NewFacts(1 << 20)
+	facts := source.NewFacts(1<<20, nil)
 	digest := func(i int) string { return fmt.Sprintf("sha256:%064d", i) }
 	count := func() (n int) {
 		for i := range 1000 {

@@ -25,6 +25,7 @@ type repository struct {
 	base   *url.URL
 	home   string
 	basic  string
+	view   string // whose sight of which repository this is
 }
 
 func (c *Client) repository(ctx context.Context, host, path string) (*repository, error) {
@@ -39,7 +40,10 @@ func (c *Client) repository(ctx context.Context, host, path string) (*repository
 		}
 		base.Scheme = scheme
 	}
-	return &repository{client: c, path: path, base: base, home: origin(base), basic: c.basic("https", host)}, nil
+	r := &repository{client: c, path: path, base: base, home: origin(base), basic: c.basic("https", host)}
+	// Credentials of a reloaded configuration are another view.
+	r.view = r.home + " " + path + " " + builtins.SHA256([]byte(r.basic))
+	return r, nil
 }
 
 // schemeOf finds out whether an insecure registry speaks https or http. Those
@@ -89,7 +93,11 @@ func authority(u *url.URL) string {
 // get asks for something of the repository and answers a challenge, once. Only
 // the registry itself may challenge: where a redirect leads, nobody may.
 func (r *repository) get(ctx context.Context, path, accept string) (*http.Response, error) {
-	req := request{url: r.base.JoinPath("v2", r.path, path), home: r.home, authorization: r.remembered(), accept: accept}
+	return r.getURL(ctx, r.base.JoinPath("v2", r.path, path), accept)
+}
+
+func (r *repository) getURL(ctx context.Context, url *url.URL, accept string) (*http.Response, error) {
+	req := request{url: url, home: r.home, authorization: r.remembered(), accept: accept}
 	resp, err := r.client.send(ctx, req)
 	if err != nil {
 		return nil, err
@@ -116,13 +124,13 @@ type manifest struct {
 // manifest gets what a tag or digest names. A body that is not what a digest
 // names, or what the registry says it is, is a DigestMismatch, whatever its
 // type.
-func (r *repository) manifest(ctx context.Context, tagOrDigest string) (manifest, error) {
+func (r *repository) manifest(ctx context.Context, tagOrDigest string, limit int64) (manifest, error) {
 	resp, err := r.get(ctx, "manifests/"+tagOrDigest, strings.Join(manifestTypes, ", "))
 	if err != nil {
 		return manifest{}, err
 	}
 	defer resp.Body.Close()
-	raw, err := readDocument(resp, r.client.config.Limits.Manifest)
+	raw, err := readDocument(resp, limit)
 	if err != nil {
 		return manifest{}, err
 	}
@@ -154,16 +162,6 @@ func (r *repository) blob(ctx context.Context, d descriptor, limit int64) (io.Re
 		return nil
 	}
 	return newHashed(&sized{from: resp.Body, left: d.Size, size: d.Size}, resp.Body, judge), nil
-}
-
-// small reads a blob whole.
-func (r *repository) small(ctx context.Context, d descriptor, limit int64) ([]byte, error) {
-	body, err := r.blob(ctx, d, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	return readAll(body)
 }
 
 // A sized reader ends what is longer or shorter than its descriptor says.

@@ -11,15 +11,7 @@ import (
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
-	"github.com/maypok86/otter/v2"
 )
-
-// An indexKey is whose view of which repository an index is: other
-// credentials may see another one.
-type indexKey struct {
-	repository string
-	basic      string // digest of the credentials
-}
 
 // An index is an index.yaml as it came. It is never changed: one that was
 // confirmed is stored anew.
@@ -28,17 +20,6 @@ type index struct {
 	etag         string
 	lastModified string
 	confirmed    time.Time
-}
-
-// newIndexes gives nil for no bytes.
-func newIndexes(bytes int64) *otter.Cache[indexKey, *index] {
-	if bytes <= 0 {
-		return nil
-	}
-	return otter.Must(&otter.Options[indexKey, *index]{
-		MaximumWeight: uint64(bytes),
-		Weigher:       func(_ indexKey, i *index) uint32 { return weight(int64(len(i.raw))) },
-	})
 }
 
 // resolveEntry finds the archive of a repository object. Credentials stay with
@@ -70,28 +51,22 @@ func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (builtins.A
 // Config.Listings. Whether the host may be contacted is asked in any case.
 func (c *Client) index(ctx context.Context, base *url.URL) (*index, error) {
 	req := c.request(base)
-	key := indexKey{base.String(), builtins.SHA256([]byte(req.authorization))}
 	if err := c.permit(base); err != nil {
 		return nil, err
 	}
-	known := c.knownIndex(key)
-	if known != nil && time.Since(known.confirmed) < c.config.Listings {
+	// Other credentials may see another index.
+	view := base.String() + " " + builtins.SHA256([]byte(req.authorization))
+	found, _ := c.memory.Load("index", view)
+	known, _ := found.(*index)
+	if known != nil && c.config.Clock().Sub(known.confirmed) < c.config.Listings {
 		return known, nil
 	}
 	req.url, req.header = base.JoinPath("index.yaml"), known.conditions()
 	fresh, err := c.fetchIndex(ctx, req, known)
-	if err == nil && c.indexes != nil {
-		c.indexes.Set(key, fresh)
+	if err == nil {
+		c.memory.Store("index", view, fresh, int64(len(fresh.raw)))
 	}
 	return fresh, err
-}
-
-func (c *Client) knownIndex(key indexKey) *index {
-	if c.indexes == nil {
-		return nil
-	}
-	known, _ := c.indexes.GetIfPresent(key)
-	return known
 }
 
 // conditions ask for the index only if it is another one.
@@ -113,7 +88,7 @@ func (c *Client) fetchIndex(ctx context.Context, req request, known *index) (*in
 	if resp.StatusCode == http.StatusNotModified && len(req.header) > 0 {
 		discard(resp)
 		confirmed := *known
-		confirmed.confirmed = time.Now()
+		confirmed.confirmed = c.config.Clock()
 		return &confirmed, nil
 	}
 	if resp, err = answered(resp); err != nil {
@@ -124,7 +99,7 @@ func (c *Client) fetchIndex(ctx context.Context, req request, known *index) (*in
 	if err != nil {
 		return nil, err
 	}
-	return &index{raw, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), time.Now()}, nil
+	return &index{raw, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), c.config.Clock()}, nil
 }
 
 // An entry is what an index says of one version of a chart.

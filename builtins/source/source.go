@@ -39,11 +39,15 @@ type Config struct {
 	// LocalPaths permits files, directories and inline archives.
 	LocalPaths bool
 
-	// Listings is how long a repository's index serves without a request. After
-	// that it is asked for again, conditionally.
+	// Listings is how long a repository's index, a tag and the list of an
+	// artifact's signatures serve without a request. After that they are asked
+	// for again, an index conditionally.
 	Listings time.Duration
-	// CacheBytes is how much memory remembered indexes may take; 0 remembers none.
+	// CacheBytes is how much memory may be taken by what is remembered: indexes,
+	// and small things in registries. 0 remembers nothing.
 	CacheBytes int64
+	// Clock says how old what is remembered is. Nil is the machine's.
+	Clock func() time.Time
 
 	RootCAs  *x509.CertPool // nil are the system's
 	Resolver Resolver       // nil is the system's
@@ -70,12 +74,12 @@ type Dialer interface {
 
 // A Client is a [builtins.Source] of the network and the file system. One
 // client serves any number of goroutines and shares its connections, tokens
-// and indexes among them.
+// and what it remembers among them.
 type Client struct {
 	config    Config
 	transport *http.Transport
-	indexes   *otter.Cache[indexKey, *index]
-	tokens    *otter.Cache[tokenKey, token]
+	memory    *memory
+	tokens    *otter.Cache[string, token]  // by view
 	schemes   *otter.Cache[string, string] // of insecure registries, by host
 	probes    *singleflight.Group          // for schemes
 	allow     []string                     // host names; nil is any
@@ -96,13 +100,16 @@ func New(config Config) (*Client, error) {
 	if config.Resolver == nil {
 		config.Resolver = net.DefaultResolver
 	}
+	if config.Clock == nil {
+		config.Clock = time.Now
+	}
 	if config.Dialer == nil {
 		config.Dialer = &net.Dialer{}
 	}
 	c := &Client{
 		config:  config,
-		indexes: newIndexes(config.CacheBytes),
-		tokens:  otter.Must(&otter.Options[tokenKey, token]{MaximumSize: 1024}),
+		memory:  newMemory(config.CacheBytes, config.Clock),
+		tokens:  otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
 		schemes: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
 		probes:  new(singleflight.Group),
 	}

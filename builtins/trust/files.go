@@ -33,10 +33,19 @@ type folder struct {
 var folders = map[string]folder{
 	"keyrings": {[]string{".gpg", ".asc", ".kbx"}, checkKeyring},
 	"keys":     {[]string{".pub"}, checkPublicKey},
-	"roots":    {[]string{".json"}, checkTrustedRoot},
+	"roots":    {[]string{".json"}, CheckTrustedRoot},
 }
 
 var nameText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// CheckName refuses what names no file here: a name is letters, digits and,
+// after the first, dots, hyphens and underscores.
+func CheckName(name string) error {
+	if !nameText.MatchString(name) {
+		return fmt.Errorf("name %q is not letters, digits and, after the first, dots, hyphens and underscores", name)
+	}
+	return nil
+}
 
 // readAll reads every file of the directory, in the order of their names.
 func readAll(root *os.Root, limit int64) ([]file, error) {
@@ -107,8 +116,8 @@ func readFile(root *os.Root, folder, base string, limit int64) (file, error) {
 	if allowed := folders[folder].extensions; !slices.Contains(allowed, extension) {
 		return file{}, fmt.Errorf("extension %q is none of %s", extension, strings.Join(allowed, ", "))
 	}
-	if !nameText.MatchString(name) {
-		return file{}, fmt.Errorf("name %q is not letters, digits and, after the first, dots, hyphens and underscores", name)
+	if err := CheckName(name); err != nil {
+		return file{}, err
 	}
 	raw, err := readRegular(root, path.Join(folder, base), limit)
 	if err != nil {

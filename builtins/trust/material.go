@@ -78,9 +78,10 @@ func checkStrength(key crypto.PublicKey) error {
 	return fmt.Errorf("public key is a %T, want ECDSA, Ed25519 or RSA", key)
 }
 
-// checkTrustedRoot wants a JSON object that names somebody to trust. What it
+// CheckTrustedRoot wants a JSON object that names somebody to trust, as every
+// file under roots/ must. What it
 // says of them is for the verifier, which knows the versions of the format.
-func checkTrustedRoot(raw []byte) error {
+func CheckTrustedRoot(raw []byte) error {
 	var root struct {
 		CertificateAuthorities []json.RawMessage `json:"certificateAuthorities"`
 		TimestampAuthorities   []json.RawMessage `json:"timestampAuthorities"`

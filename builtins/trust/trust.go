@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -87,7 +88,14 @@ func (s *Store) Digest() string { return s.Current().Digest() }
 // A Snapshot is all material of one moment. It is a [builtins.Trust].
 type Snapshot struct {
 	files  map[string]map[string]builtins.Material // by folder and name
+	list   []File
 	digest string
+}
+
+// A File is one file of the trust directory.
+type File struct {
+	builtins.Material
+	Path string // within the directory, "keyrings/web.gpg"
 }
 
 func newSnapshot(files []file) *Snapshot {
@@ -96,7 +104,9 @@ func newSnapshot(files []file) *Snapshot {
 		if s.files[f.folder] == nil {
 			s.files[f.folder] = map[string]builtins.Material{}
 		}
-		s.files[f.folder][f.name] = builtins.Material{Name: f.name, Raw: f.raw, Digest: f.digest}
+		material := builtins.Material{Name: f.name, Raw: f.raw, Digest: f.digest}
+		s.files[f.folder][f.name] = material
+		s.list = append(s.list, File{material, path.Join(f.folder, f.base)})
 	}
 	s.digest = digestOf(files)
 	return s
@@ -116,6 +126,9 @@ func (s *Snapshot) PublicKey(name string) (builtins.Material, error) {
 func (s *Snapshot) TrustedRoot(name string) (builtins.Material, error) {
 	return s.find("trusted root", "roots", name)
 }
+
+// Files are all files, in the order of their paths.
+func (s *Snapshot) Files() []File { return slices.Clone(s.list) }
 
 // Digest is one digest for all files, names included.
 func (s *Snapshot) Digest() string { return s.digest }

@@ -20,16 +20,11 @@ type configError struct{ err error }
 
 func (e configError) Error() string { return "configuration: " + e.err.Error() }
 
-// configure fills env from the configuration at path, at CHARTSEAL_CONFIG or,
-// without either, from the defaults: no named trust, public hosts over https.
+// configure fills env from the configuration.
 func configure(env *builtins.Env, path string) error {
-	cfg := config.Default()
-	if path = cmp.Or(path, os.Getenv(configVariable)); path != "" {
-		loaded, err := config.Load(path)
-		if err != nil {
-			return configError{err}
-		}
-		cfg = loaded
+	cfg, err := load(path)
+	if err != nil {
+		return err
 	}
 	built, err := cfg.Env(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
@@ -37,6 +32,19 @@ func configure(env *builtins.Env, path string) error {
 	}
 	*env = *built
 	return nil
+}
+
+// load reads the configuration at path, at CHARTSEAL_CONFIG or, without
+// either, gives the defaults: no named trust, public hosts over https.
+func load(path string) (*config.Config, error) {
+	if path = cmp.Or(path, os.Getenv(configVariable)); path == "" {
+		return config.Default(), nil
+	}
+	cfg, err := config.Load(path)
+	if err != nil {
+		return nil, configError{err}
+	}
+	return cfg, nil
 }
 
 // stderr is where panics of checks are told.

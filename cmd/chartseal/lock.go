@@ -26,25 +26,6 @@ import (
 	"github.com/chartseal/chartseal/builtins/chartref"
 )
 
-// The exit codes of lock write and lock check, beside 0.
-const (
-	exitRejected  = 1
-	exitUsage     = 2
-	exitUndecided = 3
-)
-
-// An exitError ends the command with a code; its text, if any, is for stderr.
-type exitError struct {
-	code int
-	text string
-}
-
-func (e exitError) Error() string { return e.text }
-
-func usage(format string, args ...any) error {
-	return exitError{exitUsage, fmt.Sprintf(format, args...)}
-}
-
 // lockCommand is lock with its two commands. What they may touch is filled
 // into env before they run.
 func lockCommand(env *builtins.Env) *cobra.Command {

@@ -21,7 +21,8 @@ import (
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run executes one command line and gives its exit code: OPA's own for its
-// commands, those of lock for lock, 2 for a configuration that cannot be used.
+// commands, 2 for a configuration that cannot be used, and what an [exitError]
+// says for ours.
 func run(args []string) int {
 	root := command()
 	root.SetArgs(args)
@@ -53,7 +54,7 @@ func command() *cobra.Command {
 	root := opacmd.Command(&cobra.Command{
 		Use:   "chartseal",
 		Short: "Policies over Helm charts: who signed them, and is that enough",
-		Long:  "chartseal is the Open Policy Agent with built-in functions that verify Helm charts.\nEvery command of OPA works; policies may call helm.verify_prov, chart.lock_ok and their reports.",
+		Long:  "chartseal is the Open Policy Agent with built-in functions that verify Helm charts.\nEvery command of OPA works; policies may call helm.verify_prov, cosign.verify,\nchart.lock_ok and their reports.",
 	}, "chartseal")
 	path := root.PersistentFlags().String("config", "", "chartseal.yaml with trust, registries and limits (default $"+configVariable+"); not OPA's --config-file")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -66,6 +67,7 @@ func command() *cobra.Command {
 	}
 	replace(root, versionCommand())
 	root.AddCommand(lockCommand(env))
+	root.AddCommand(trustCommand(path))
 	guardBuild(root)
 	return root
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package demo shows chartseal at work without a network: it makes keys,
-// packages and signs charts with Helm's own code, serves them on loopback, and
-// lets the chartseal command judge manifests that name them.
+// Package demo shows chartseal at work without a network: it makes keys and a
+// sigstore of its own, packages charts with Helm's code, signs them, serves
+// them on loopback, and lets the chartseal command judge manifests that name them.
 package demo
 
 import (
@@ -21,6 +21,8 @@ import (
 // chartseal, and fails if one of them is not what its story says. With serve,
 // repository and registry stay up until interrupted.
 func Run(w io.Writer, chartseal, dir string, serve bool) error {
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	if err := empty(dir); err != nil {
 		return err
 	}
@@ -34,22 +36,31 @@ func Run(w io.Writer, chartseal, dir string, serve bool) error {
 	if err != nil {
 		return err
 	}
-	if err := writeTrust(dir, srv.Host(), keys); err != nil {
+	signers := newSigstore()
+	if err := writeTrust(dir, srv.Host(), keys, signers); err != nil {
 		return err
 	}
 	scenes, err := makeScenes(filepath.Join(dir, "charts"), keys)
 	if err != nil {
 		return err
 	}
+	if err := signers.beside(scenes[0].file); err != nil {
+		return err
+	}
 	for _, s := range scenes {
-		if err := s.publish(srv, dir); err != nil {
+		if err := s.publish(srv, signers, dir); err != nil {
 			return fmt.Errorf("publishing %s: %w", s.name, err)
 		}
 	}
 	if err := judgeAll(w, chartseal, dir, scenes); err != nil {
 		return err
 	}
-	return farewell(w, srv, chartseal, dir, serve)
+	farewell(w, chartseal, dir)
+	if serve {
+		invite(w, srv, chartseal, dir)
+		<-interrupted.Done()
+	}
+	return nil
 }
 
 // empty makes dir a new folder. What is there is removed only if an earlier
@@ -67,21 +78,22 @@ func empty(dir string) error {
 	return os.MkdirAll(dir, 0o755)
 }
 
-func farewell(w io.Writer, srv *registry.Server, chartseal, dir string, serve bool) error {
+func farewell(w io.Writer, chartseal, dir string) {
 	config := filepath.Join(dir, configFile)
 	signed, tampered := filepath.Join(dir, "charts", "signed", "web-1.2.3.tgz"), filepath.Join(dir, "charts", "tampered", "web-1.2.3.tgz")
 	fmt.Fprintf(w, "\nEverything is in %s. Ask yourself:\n\n", dir)
 	fmt.Fprintf(w, "  %s eval --config %s -f raw 'helm.verify_prov(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, signed)
 	fmt.Fprintf(w, "  %s eval --config %s -f pretty 'helm.verify_prov_report(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, tampered)
 	fmt.Fprintf(w, "  %s lock check --config %s --recursive %s\n", chartseal, config, filepath.Join(dir, "charts"))
+	fmt.Fprintf(w, "  %s eval --config %s -f raw 'cosign.verify(\"%s\", {\"public_keys\": [\"release\"]})'\n", chartseal, config, signed)
 	fmt.Fprintf(w, "  %s test %s\n", chartseal, filepath.Join(dir, "policy"))
-	if !serve {
-		return nil
-	}
-	fmt.Fprintf(w, "\nRepository and registry stay up until interrupted:\n\n  repository %s/signed\n  registry   oci://%s/charts/web\n\n", srv.URL(), srv.Host())
+	fmt.Fprintf(w, "  %s trust list --config %s\n", chartseal, config)
+}
+
+// invite says what can be asked as long as the servers are up.
+func invite(w io.Writer, srv *registry.Server, chartseal, dir string) {
+	config := filepath.Join(dir, configFile)
+	fmt.Fprintf(w, "\nRepository and registry stay up until interrupted:\n\n  repository %s/signed\n  registry   oci://%s/key/release/web\n\n", srv.URL(), srv.Host())
 	fmt.Fprintf(w, "  %s eval --config %s -d %s -i %s -f pretty data.demo.deny\n", chartseal, config, filepath.Join(dir, "policy"), filepath.Join(dir, "manifests", "tampered.yaml"))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	<-ctx.Done()
-	return nil
+	fmt.Fprintf(w, "  %s eval --config %s -f pretty 'cosign.verify_report(\"oci://%s/key/release/web:1.2.3\", {\"public_keys\": [\"release\"]})'\n", chartseal, config, srv.Host())
 }

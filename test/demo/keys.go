@@ -53,7 +53,7 @@ var policy embed.FS
 
 // writeTrust leaves what the chartseal command is started with: the policy,
 // the trust store and the configuration.
-func writeTrust(dir, host string, k keys) error {
+func writeTrust(dir, host string, k keys, signers *sigstore) error {
 	ring, err := k.ring()
 	if err != nil {
 		return err
@@ -62,6 +62,8 @@ func writeTrust(dir, host string, k keys) error {
 	files := map[string][]byte{
 		configFile:                    []byte(config),
 		"trust/keyrings/web-team.gpg": ring,
+		"trust/keys/release.pub":      signers.release.PublicKey(),
+		"trust/roots/demo.json":       signers.Root(),
 		"pub.gpg":                     ring,
 	}
 	for name, content := range files {

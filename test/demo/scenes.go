@@ -25,10 +25,11 @@ type scene struct {
 	file    string // the archive, in the scene's own folder
 	version string // that the manifest asks for
 	prov    []byte // nil if unsigned
-	oci     bool   // served by the registry, else by the repository
+	folder  string // of the registry; "" is served by the repository
 	down    bool   // the server answers 503
 
-	vendored *vendored // what lies in its charts/; nil for nothing
+	vendored *vendored              // what lies in its charts/; nil for nothing
+	attach   func(*sigstore, shelf) // signs what is in the registry
 }
 
 // makeScenes packages and signs the charts and then does to them what happens
@@ -40,7 +41,7 @@ func makeScenes(dir string, k keys) ([]*scene, error) {
 		happen func(*scene) error
 	}{
 		{scene: scene{name: "signed", want: builtins.OK, story: "signed by the web team"}, signer: k.team},
-		{scene: scene{name: "signed-oci", want: builtins.OK, story: "the same, in an OCI registry", oci: true}, signer: k.team},
+		{scene: scene{name: "signed-oci", want: builtins.OK, story: "the same, in an OCI registry", folder: "charts"}, signer: k.team},
 		{scene: scene{name: "tampered", want: builtins.DigestMismatch, story: "one byte changed after signing"}, signer: k.team, happen: flipByte},
 		{scene: scene{name: "unknown-signer", want: builtins.UntrustedSigner, story: "signed by a stranger under the team's name"}, signer: k.stranger},
 		{scene: scene{name: "revoked", want: builtins.KeyRevoked, story: "signed with the key that was stolen"}, signer: k.stolen},
@@ -48,6 +49,11 @@ func makeScenes(dir string, k keys) ([]*scene, error) {
 		{scene: scene{name: "unsigned", want: builtins.NoProvenance, story: "never signed"}},
 		{scene: scene{name: "dependency", want: builtins.OK, story: "signed, with a dependency that is as pinned", vendored: &vendored{tampered: false}}, signer: k.team},
 		{scene: scene{name: "dependency-tampered", want: builtins.DependencyTampered, story: "signed, but its dependency was altered before", vendored: &vendored{tampered: true}}, signer: k.team},
+		{scene: scene{name: "key", want: builtins.OK, story: "signed by cosign with the release key", folder: "release", attach: (*sigstore).withKey}},
+		{scene: scene{name: "keyless", want: builtins.OK, story: "signed by the release pipeline, without a key", folder: "pipeline", attach: (*sigstore).byPipeline}},
+		{scene: scene{name: "oci-unsigned", want: builtins.NoSignature, story: "pushed to the registry and never signed", folder: "release"}},
+		{scene: scene{name: "wrong-identity", want: builtins.IdentityMismatch, story: "signed by the pipeline of a fork", folder: "pipeline", attach: (*sigstore).byFork}},
+		{scene: scene{name: "copied", want: builtins.PayloadMismatch, story: "the signature was made for another chart", folder: "release", attach: (*sigstore).copied}},
 		{scene: scene{name: "outage", want: builtins.Unavailable, story: "the repository answers 503", down: true}, signer: k.team},
 	}
 	var scenes []*scene
@@ -79,7 +85,7 @@ func (s *scene) pack(dir string, signer *openpgp.Entity) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	web := newChart("web", s.version, "A web server")
+	web := newChart("web", s.version, "A web server, "+s.story)
 	if s.vendored != nil {
 		if web, err = s.vendored.in(web, dir); err != nil {
 			return err
@@ -120,7 +126,7 @@ func serveAsNew(s *scene) error {
 }
 
 // publish serves the chart and writes the manifest that asks for it.
-func (s *scene) publish(srv *registry.Server, dir string) error {
+func (s *scene) publish(srv *registry.Server, signers *sigstore, dir string) error {
 	archive, err := os.ReadFile(s.file)
 	if err != nil {
 		return err
@@ -129,9 +135,13 @@ func (s *scene) publish(srv *registry.Server, dir string) error {
 		srv.Rule(registry.Rule{Path: "/" + s.name + "/*", Status: 503})
 	}
 	spec := fmt.Sprintf("repo: %s/%s\n  chart: web", srv.URL(), s.name)
-	if s.oci {
-		srv.PushChart("charts/web", s.version, archive, s.prov)
-		spec = fmt.Sprintf("chart: oci://%s/charts/web", srv.Host())
+	if s.folder != "" {
+		repo := s.name + "/" + s.folder + "/web"
+		digest := srv.PushChart(repo, s.version, archive, s.prov)
+		if s.attach != nil {
+			s.attach(signers, shelf{srv, repo, digest})
+		}
+		spec = fmt.Sprintf("chart: oci://%s/%s", srv.Host(), repo)
 	} else {
 		s.serve(srv, archive)
 	}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/chartseal/chartseal/builtins"
+)
+
+// A referrer is a manifest that names another one as its subject, as an index
+// lists it.
+type referrer struct {
+	descriptor
+	ArtifactType string `json:"artifactType"`
+}
+
+// referrers are what refers to a subject, by the place where they are listed.
+type referrers struct {
+	place string
+	all   []referrer
+}
+
+// size is about what they take of memory.
+func (r referrers) size() int {
+	n := 0
+	for _, one := range r.all {
+		n += 128 + len(one.MediaType) + len(one.Digest) + len(one.ArtifactType)
+	}
+	return n
+}
+
+func (s *search) listed(ctx context.Context) (referrers, time.Time, error) {
+	return listed(s.repo, "referrers "+s.subject, referrers.size, func() (referrers, error) { return s.list(ctx) })
+}
+
+// list asks for what refers to the subject: by the API or, from a registry
+// that does not have it, by the fallback tag. Neither there is none.
+func (s *search) list(ctx context.Context) (referrers, error) {
+	all, err := s.pages(ctx)
+	if builtins.CodeOf(err) != builtins.NotFound {
+		return referrers{"referrers", all}, err
+	}
+	fallback := referrers{place: "fallback tag"}
+	m, err := s.repo.manifest(ctx, s.tag(), s.limits().Manifest)
+	switch {
+	case builtins.CodeOf(err) == builtins.NotFound:
+		return fallback, nil
+	case err != nil:
+		return fallback, err
+	case !isIndex(m.mediaType):
+		return fallback, nil // somebody's tag, not a list
+	}
+	fallback.all, err = s.parseIndex(m.raw, nil)
+	return fallback, err
+}
+
+// pages reads the API's answer page by page. What is not a list of referrers
+// is no answer: not even that there are none.
+func (s *search) pages(ctx context.Context) ([]referrer, error) {
+	var all []referrer
+	next := s.repo.base.JoinPath("v2", s.repo.path, "referrers", s.subject)
+	for page := int64(0); next != nil; page++ {
+		if page == s.limits().Pages {
+			return nil, builtins.Errorf(builtins.TooMany, "referrers are listed on more than %d pages", page)
+		}
+		raw, after, err := s.page(ctx, next)
+		if err != nil {
+			if page > 0 {
+				err = listedAndGone(err)
+			}
+			return nil, err
+		}
+		if all, err = s.parseIndex(raw, all); err != nil {
+			return nil, err
+		}
+		next = after
+	}
+	return all, nil
+}
+
+func (s *search) page(ctx context.Context, at *url.URL) (raw []byte, next *url.URL, err error) {
+	resp, err := s.repo.getURL(ctx, at, ociIndex)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	if kind := resp.Header.Get("Content-Type"); !isIndex(kind) {
+		return nil, nil, builtins.Errorf(builtins.Unavailable, "referrers came as %q, want %s", builtins.Clip(kind), ociIndex)
+	}
+	if raw, err = readDocument(resp, s.limits().Manifest); err != nil {
+		return nil, nil, err
+	}
+	next, err = s.nextPage(at, resp.Header)
+	return raw, next, err
+}
+
+// nextPage is where the Link header leads, which is nowhere but the registry itself.
+func (s *search) nextPage(at *url.URL, header http.Header) (*url.URL, error) {
+	for _, link := range strings.Split(strings.Join(header.Values("Link"), ","), ",") {
+		target, params, _ := strings.Cut(strings.TrimSpace(link), ">")
+		target, isLink := strings.CutPrefix(target, "<")
+		if !isLink || !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
+			continue
+		}
+		next, err := at.Parse(target)
+		if err != nil {
+			return nil, builtins.Errorf(builtins.Unavailable, "next page of referrers: %q is no URL", builtins.Clip(target))
+		}
+		if origin(next) != s.repo.home {
+			return nil, builtins.Errorf(builtins.SourceDenied, "next page of referrers is at %s, which is not the registry", show(next))
+		}
+		return next, nil
+	}
+	return nil, nil
+}
+
+func (s *search) parseIndex(raw []byte, all []referrer) ([]referrer, error) {
+	var index struct {
+		Manifests []referrer `json:"manifests"`
+	}
+	if err := decodeOnce(raw, &index); err != nil {
+		return nil, builtins.Errorf(builtins.MalformedBundle, "list of referrers: %w", err)
+	}
+	all = append(all, index.Manifests...)
+	if limit := s.limits().Signatures; int64(len(all)) > limit {
+		return nil, builtins.Errorf(builtins.TooMany, "more than %d referrers", limit)
+	}
+	for _, r := range index.Manifests {
+		if err := r.check(); err != nil {
+			return nil, builtins.Errorf(builtins.MalformedBundle, "list of referrers: %w", err)
+		}
+	}
+	return all, nil
+}
