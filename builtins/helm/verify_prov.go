@@ -105,8 +105,12 @@ func (p *plan) expected(ref chartref.Ref) (name, version string) {
 // one connection while waiting for the next could wait for himself.
 func (p *plan) fetch(ctx context.Context, artifact builtins.Artifact, rep *builtins.Report) (s Subject, prov []byte, err error) {
 	info := artifact.Info()
-	if info.Directory {
+	inline := info == builtins.ArtifactInfo{}
+	switch {
+	case info.Directory:
 		return s, nil, builtins.Errorf(builtins.NoProvenance, "a chart directory has no provenance; package it")
+	case inline && p.provenance == "":
+		return s, nil, builtins.Errorf(builtins.NoProvenance, "an inline archive has nothing beside it: give its provenance by the option provenance")
 	}
 	s.FileName = info.FileName
 	if prov, err = p.provenanceOf(ctx, artifact); err != nil {
@@ -173,7 +177,7 @@ func (p *plan) provenanceOf(ctx context.Context, artifact builtins.Artifact) (pr
 
 // parse is [ParseProvenance], once for the same text.
 func (p *plan) parse(prov []byte) (*Unverified, error) {
-	return remember(p.env, "helm/provenance", builtins.SHA256(prov), int64(8*len(prov)), func() (*Unverified, error) {
+	return recall(p.env, "helm/provenance", builtins.SHA256(prov), func() (*Unverified, error) {
 		return ParseProvenance(prov, p.env.Limits)
 	})
 }
@@ -182,7 +186,7 @@ func (p *plan) parse(prov []byte) (*Unverified, error) {
 // the same as YAML. It is written anew first: what JSON may escape, as half of
 // a surrogate pair, YAML may not.
 func (p *plan) parseConfig(config []byte) (*chart.Metadata, error) {
-	return remember(p.env, "helm/config", builtins.SHA256(config), chartSize, func() (*chart.Metadata, error) {
+	return recall(p.env, "helm/config", builtins.SHA256(config), func() (*chart.Metadata, error) {
 		var values map[string]any
 		if err := builtins.DecodeStrictAs("values", config, &values); err != nil {
 			return nil, err
@@ -217,8 +221,6 @@ func (p *plan) known(info builtins.ArtifactInfo) (chartFact, bool) {
 
 const (
 	chartKind = "helm/chart"
-	// chartSize is about what a chart's metadata take.
-	chartSize = 8 << 10
 	// smallArchive is how much of an archive is held, to hash it before it is
 	// unpacked. Hardly any chart is larger.
 	smallArchive = 8 << 20
@@ -236,11 +238,11 @@ func (p *plan) read(ctx context.Context, body io.Reader) (chartFact, error) {
 	if len(head) > smallArchive {
 		fact, err := p.unpack(ctx, io.MultiReader(bytes.NewReader(head), body))
 		if err == nil {
-			p.env.Facts.Store(chartKind, fact.digest, fact, chartSize)
+			p.env.Facts.Store(chartKind, fact.digest, fact, sizeOf(fact))
 		}
 		return fact, err
 	}
-	return remember(p.env, chartKind, builtins.SHA256(head), chartSize, func() (chartFact, error) {
+	return recall(p.env, chartKind, builtins.SHA256(head), func() (chartFact, error) {
 		return p.unpack(ctx, bytes.NewReader(head))
 	})
 }
