@@ -134,3 +134,11 @@ func (b *Builtin) panicked(env *Env, r any) error {
 	}
 	return Errorf(Internal, "%s failed inside; this is a defect of chartseal, its log has the details", b.Name)
 }
+
+// Panicked is the report on a panic r in the engine around [Builtin.Call],
+// counted and logged as one inside of it.
+func (b *Builtin) Panicked(env *Env, r any) (rep Report) {
+	rep = Report{Evidence: b.Evidence}
+	rep.conclude(b.panicked(env, r))
+	return rep
+}

@@ -70,7 +70,7 @@ func (o VerifyOptions) keys(env *builtins.Env) (keys []*PublicKey, materials []b
 }
 
 func parseKeyOnce(env *builtins.Env, material builtins.Material) (*PublicKey, error) {
-	key, err := builtins.Remember(env, "cosign/key", material.Digest, int64(2*len(material.Raw)), func() (PublicKey, error) {
+	key, err := builtins.Remember(env, "cosign/key", material.Digest, func(PublicKey) int64 { return int64(2 * len(material.Raw)) }, func() (PublicKey, error) {
 		key, err := ParsePublicKey(material.Raw)
 		if err != nil {
 			return PublicKey{}, err
@@ -97,7 +97,7 @@ func (o VerifyOptions) root(env *builtins.Env) (root.TrustedMaterial, []builtins
 		material = named
 	}
 	// Parsed it takes about as much as it has bytes, once more per certificate.
-	trusted, err := builtins.Remember(env, "cosign/root", material.Digest, int64(4*len(material.Raw)), func() (root.TrustedMaterial, error) {
+	trusted, err := builtins.Remember(env, "cosign/root", material.Digest, func(root.TrustedMaterial) int64 { return int64(4 * len(material.Raw)) }, func() (root.TrustedMaterial, error) {
 		return root.NewTrustedRootFromJSON(material.Raw)
 	})
 	if err != nil {

@@ -7,12 +7,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/keyring"
 )
 
@@ -54,6 +56,9 @@ func (o VerifyProvOptions) plan(env *builtins.Env) (*plan, error) {
 			return nil, errors.New("provenance is empty: leave it out")
 		}
 	}
+	if err := p.checkProvenance(); err != nil {
+		return nil, err
+	}
 	if err := p.setKeyTime(o.KeyTime); err != nil {
 		return nil, err
 	}
@@ -64,6 +69,30 @@ func (o VerifyProvOptions) plan(env *builtins.Env) (*plan, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// checkProvenance wants the text of a provenance, or a place to read it from.
+func (p *plan) checkProvenance() error {
+	where := p.provenance
+	switch _, _, text := strings.Cut(where, "-----BEGIN PGP "); {
+	case where == "" || strings.HasPrefix(where, beginMessage):
+		return nil
+	case text:
+		return fmt.Errorf("provenance is a text that does not begin with %q", beginMessage)
+	}
+	return checkLocation("provenance", where)
+}
+
+// checkLocation wants what [builtins.Source.Fetch] takes.
+func checkLocation(option, location string) error {
+	ref := chartref.Parse(location)
+	if err := ref.Err(); err != nil {
+		return fmt.Errorf("%s: %w", option, err)
+	}
+	if ref.Kind != chartref.URL && ref.Kind != chartref.Path {
+		return fmt.Errorf("%s is %q, want an https URL or a path", option, builtins.Clip(ref.String()))
+	}
+	return nil
 }
 
 func (p *plan) trustKeys(o VerifyProvOptions) (err error) {
@@ -93,6 +122,14 @@ func (p *plan) trustRepository(o RepositoryKeyring) error {
 	if len(root.set) == 0 {
 		return errors.New("repository_keyring trusts no root key: give root_keyrings or root_keyring")
 	}
+	if o.URL != "" && !strings.Contains(o.URL, "://") {
+		return fmt.Errorf("repository_keyring.url is %q, want a URL with its scheme", builtins.Clip(o.URL))
+	}
+	if o.URL != "" {
+		if err := checkLocation("repository_keyring.url", o.URL); err != nil {
+			return err
+		}
+	}
 	p.repository = &repository{root: root, url: o.URL}
 	return nil
 }
@@ -101,10 +138,10 @@ func (p *plan) trustRepository(o RepositoryKeyring) error {
 func (p *plan) load(byName string, names []string, inlined string, inline *string) (r rings, err error) {
 	for _, name := range names {
 		m, err := p.named(name)
-		if err == nil {
-			err = r.add(p.env, m)
-		}
 		if err != nil {
+			return rings{}, fmt.Errorf("%s: %w", byName, err)
+		}
+		if err := r.add(p.env, m); err != nil {
 			return rings{}, fmt.Errorf("%s: keyring %q: %w", byName, builtins.Clip(name), err)
 		}
 	}
@@ -115,15 +152,21 @@ func (p *plan) load(byName string, names []string, inlined string, inline *strin
 	if err == nil {
 		err = r.add(p.env, builtins.InlineMaterial(raw))
 	}
-	if err != nil {
+	switch {
+	case err != nil && keyringName.MatchString(*inline):
+		return rings{}, fmt.Errorf("%s is not an OpenPGP keyring; names of keyrings go in %s", inlined, byName)
+	case err != nil:
 		return rings{}, fmt.Errorf("%s: %w", inlined, err)
 	}
 	return r, nil
 }
 
+// keyringName is what nobody would write for a keyring itself.
+var keyringName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
 func (p *plan) named(name string) (builtins.Material, error) {
 	if p.env.Trust == nil {
-		return builtins.Material{}, errors.New("no trust directory is configured")
+		return builtins.Material{}, errors.New("no trust store is given, so no keyring has a name")
 	}
 	return p.env.Trust.Keyring(name)
 }
@@ -149,7 +192,7 @@ func within(raw []byte, limit int64) ([]byte, error) {
 }
 
 func (r *rings) add(env *builtins.Env, m builtins.Material) error {
-	ring, err := builtins.Remember(env, "keyring", m.Digest, int64(4*len(m.Raw)), func() (*keyring.Ring, error) { return keyring.Parse(m.Raw) })
+	ring, err := builtins.Remember(env, "keyring", m.Digest, func(*keyring.Ring) int64 { return int64(4 * len(m.Raw)) }, func() (*keyring.Ring, error) { return keyring.Parse(m.Raw) })
 	if err != nil {
 		return err
 	}

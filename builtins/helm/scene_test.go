@@ -4,6 +4,7 @@ package helm_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"math/rand/v2"
@@ -100,7 +101,11 @@ func (s *scene) call(t testing.TB) builtins.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return helm.VerifyProv.Call(context.Background(), s.env(), reference(s.ref), opts)
+	ref := reference(s.ref)
+	if strings.HasPrefix(s.ref, "inline:") {
+		ref = chartref.FromValue(map[string]any{"archive": base64.StdEncoding.EncodeToString(s.archive)})
+	}
+	return helm.VerifyProv.Call(context.Background(), s.env(), ref, opts)
 }
 
 // reference reads canonical forms, that of a repository object too.
@@ -131,7 +136,7 @@ type rings map[string][]byte
 func (r rings) Keyring(name string) (builtins.Material, error) {
 	raw, ok := r[name]
 	if !ok {
-		return builtins.Material{}, builtins.Errorf(builtins.InvalidOptions, "there is no keyring of that name")
+		return builtins.Material{}, builtins.Errorf(builtins.InvalidOptions, "no keyring is called %q", name)
 	}
 	return builtins.Material{Name: name, Raw: raw, Digest: builtins.SHA256(raw)}, nil
 }

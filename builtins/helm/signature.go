@@ -4,6 +4,7 @@ package helm
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -109,9 +110,12 @@ func (s signed) signer(raw []byte, t Trust, at time.Time) (builtins.Signer, erro
 	if err := s.admissible(sig, at); err != nil {
 		return builtins.Signer{}, err
 	}
-	id := *sig.IssuerKeyId
-	faults := faults{builtins.Errorf(builtins.UntrustedSigner, "signed by key %016X, which is in no keyring given", id)}
-	for _, candidate := range t.Keys.Candidates(id) {
+	candidates := t.Keys.Candidates(*sig.IssuerKeyId)
+	if len(candidates) == 0 {
+		return builtins.Signer{}, untrusted("signed by key %s, which is in no keyring given", issuer(sig))
+	}
+	var faults faults
+	for _, candidate := range candidates {
 		signer, err := s.signerIs(candidate, raw, sig, t, at)
 		if err == nil {
 			return signer, nil
@@ -147,6 +151,16 @@ func parseSignature(raw []byte) (*packet.Signature, error) {
 	return sig, nil
 }
 
+// issuer is the key that a signature names, in full if it does so itself.
+func issuer(sig *packet.Signature) string {
+	switch f := sig.IssuerFingerprint; {
+	case len(f) == 20 && binary.BigEndian.Uint64(f[12:]) == *sig.IssuerKeyId,
+		len(f) == 32 && binary.BigEndian.Uint64(f) == *sig.IssuerKeyId:
+		return keyring.Fingerprint(f)
+	}
+	return fmt.Sprintf("%016X", *sig.IssuerKeyId)
+}
+
 // Registered numbers of what is too weak for a message, RFC 9580 section 9.
 var (
 	weakHashes = map[byte]string{1: "MD5", 2: "SHA-1", 3: "RIPEMD-160"}
@@ -160,10 +174,10 @@ func weakSignature(body []byte) error {
 		return nil
 	}
 	if name, weak := weakKeys[body[2]]; weak {
-		return weakAlgorithm("signature is of %s", name)
+		return weakAlgorithm("signature is of %s, want RSA, ECDSA or EdDSA", name)
 	}
 	if name, weak := weakHashes[body[3]]; weak {
-		return weakAlgorithm("signature is over %s", name)
+		return weakAlgorithm("signature is over %s, want SHA-2 or SHA-3", name)
 	}
 	return nil
 }
@@ -213,7 +227,7 @@ func (s signed) signerIs(c keyring.Candidate, raw []byte, sig *packet.Signature,
 	}
 	return builtins.Signer{
 		Kind: "pgp", Name: c.Name, Fingerprint: primary, Algorithm: keyring.Algorithm(key.PublicKey),
-		UserIDs: userIDs(c.Entity), SignedAt: date(sig.CreationTime),
+		UserIDs: userIDs(c.Entity, now), SignedAt: date(sig.CreationTime),
 	}, nil
 }
 
@@ -242,7 +256,7 @@ func usable(e *openpgp.Entity, key keyPart, at time.Time) error {
 	}
 	switch {
 	case errors.Is(err, pgperrors.ErrKeyExpired):
-		return builtins.Errorf(builtins.KeyExpired, "key %s had expired by %s", fingerprint, date(at))
+		return expired(e, key, at)
 	case errors.Is(err, pgperrors.ErrKeyRevoked):
 		return builtins.Errorf(builtins.KeyRevoked, "key %s is revoked by its owner", fingerprint)
 	case err != nil:
@@ -252,6 +266,35 @@ func usable(e *openpgp.Entity, key keyPart, at time.Time) error {
 		return builtins.Errorf(builtins.UntrustedSigner, "key %s is not meant to sign", fingerprint)
 	}
 	return nil
+}
+
+// expired says when a key, or the primary key that vouches for it, expired.
+func expired(e *openpgp.Entity, key keyPart, at time.Time) error {
+	self, _ := e.PrimarySelfSignature(at, policy(at))
+	direct, _ := e.LatestValidDirectSignature(at, policy(at))
+	which, end := e.PrimaryKey, earlier(endOf(e.PrimaryKey, self), endOf(e.PrimaryKey, direct))
+	if key.subkey != nil {
+		binding, _ := key.subkey.LatestValidBindingSignature(at, policy(at))
+		if own := endOf(key.PublicKey, binding); earlier(own, end) != end {
+			which, end = key.PublicKey, own
+		}
+	}
+	return builtins.Errorf(builtins.KeyExpired, "key %s expired at %s; it was judged at %s", keyring.Fingerprint(which.Fingerprint), date(end), date(at))
+}
+
+// endOf is when a key expires, or the signature that says so; zero for never.
+func endOf(k *packet.PublicKey, s *packet.Signature) time.Time {
+	if s == nil {
+		return time.Time{}
+	}
+	return earlier(after(k.CreationTime, s.KeyLifetimeSecs), after(s.CreationTime, s.SigLifetimeSecs))
+}
+
+func after(start time.Time, seconds *uint32) time.Time {
+	if seconds == nil || *seconds == 0 {
+		return time.Time{}
+	}
+	return start.Add(time.Duration(*seconds) * time.Second)
 }
 
 // verify leaves the verdict to the library: one signature, one key.
@@ -287,7 +330,7 @@ func policy(now time.Time) *packet.Config {
 func weakKey(keys ...*packet.PublicKey) error {
 	for _, k := range keys {
 		if keyring.Weak(k) {
-			return weakAlgorithm("key %s is %s", keyring.Fingerprint(k.Fingerprint), keyring.Algorithm(k))
+			return weakAlgorithm("key %s is %s, want rsa2048 or longer, EdDSA, or ECDSA on a NIST or Brainpool curve", keyring.Fingerprint(k.Fingerprint), keyring.Algorithm(k))
 		}
 	}
 	return nil
@@ -300,8 +343,8 @@ func weakAlgorithm(format string, args ...any) error {
 // maxUserIDs is how many user IDs of a key a report gives.
 const maxUserIDs = 8
 
-func userIDs(e *openpgp.Entity) []string {
-	ids := keyring.UserIDs(e)
+func userIDs(e *openpgp.Entity, at time.Time) []string {
+	ids := keyring.UserIDs(e, at)
 	ids = ids[:min(len(ids), maxUserIDs)]
 	for i, id := range ids {
 		ids[i] = builtins.Clip(builtins.Printable(id))
@@ -334,6 +377,14 @@ func foreign(err error) error {
 }
 
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// earlier is the first of two times; zero stands for never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
 
 func later(a, b time.Time) time.Time {
 	if b.After(a) {

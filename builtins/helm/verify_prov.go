@@ -87,8 +87,12 @@ func (p *plan) judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report
 // one connection while waiting for the next could wait for himself.
 func (p *plan) fetch(ctx context.Context, artifact builtins.Artifact, rep *builtins.Report) (s Subject, prov []byte, err error) {
 	info := artifact.Info()
-	if info.Directory {
+	inline := info == builtins.ArtifactInfo{}
+	switch {
+	case info.Directory:
 		return s, nil, builtins.Errorf(builtins.NoProvenance, "a chart directory has no provenance; package it")
+	case inline && p.provenance == "":
+		return s, nil, builtins.Errorf(builtins.NoProvenance, "an inline archive has nothing beside it: give its provenance by the option provenance")
 	}
 	s.FileName = info.FileName
 	if prov, err = p.provenanceOf(ctx, artifact); err != nil {
@@ -155,7 +159,7 @@ func (p *plan) provenanceOf(ctx context.Context, artifact builtins.Artifact) (pr
 
 // parse is [ParseProvenance], once for the same text.
 func (p *plan) parse(prov []byte) (*Unverified, error) {
-	return builtins.Remember(p.env, "helm/provenance", builtins.SHA256(prov), int64(8*len(prov)), func() (*Unverified, error) {
+	return builtins.Remember(p.env, "helm/provenance", builtins.SHA256(prov), builtins.Weigh, func() (*Unverified, error) {
 		return ParseProvenance(prov, p.env.Limits)
 	})
 }
@@ -164,7 +168,7 @@ func (p *plan) parse(prov []byte) (*Unverified, error) {
 // the same as YAML. It is written anew first: what JSON may escape, as half of
 // a surrogate pair, YAML may not.
 func (p *plan) parseConfig(config []byte) (*chart.Metadata, error) {
-	return builtins.Remember(p.env, "helm/config", builtins.SHA256(config), chartSize, func() (*chart.Metadata, error) {
+	return builtins.Remember(p.env, "helm/config", builtins.SHA256(config), builtins.Weigh, func() (*chart.Metadata, error) {
 		var values map[string]any
 		if err := builtins.DecodeStrictAs("values", config, &values); err != nil {
 			return nil, err
@@ -199,8 +203,6 @@ func (p *plan) known(info builtins.ArtifactInfo) (chartFact, bool) {
 
 const (
 	chartKind = "helm/chart"
-	// chartSize is about what a chart's metadata take.
-	chartSize = 8 << 10
 	// smallArchive is how much of an archive is held, to hash it before it is
 	// unpacked. Hardly any chart is larger.
 	smallArchive = 8 << 20
@@ -218,11 +220,11 @@ func (p *plan) read(ctx context.Context, body io.Reader) (chartFact, error) {
 	if len(head) > smallArchive {
 		fact, err := p.unpack(ctx, io.MultiReader(bytes.NewReader(head), body))
 		if err == nil {
-			p.env.Facts.Store(chartKind, fact.digest, fact, chartSize)
+			p.env.Facts.Store(chartKind, fact.digest, fact, builtins.Weigh(fact))
 		}
 		return fact, err
 	}
-	return builtins.Remember(p.env, chartKind, builtins.SHA256(head), chartSize, func() (chartFact, error) {
+	return builtins.Remember(p.env, chartKind, builtins.SHA256(head), builtins.Weigh, func() (chartFact, error) {
 		return p.unpack(ctx, bytes.NewReader(head))
 	})
 }

@@ -275,7 +275,14 @@ func earliest(signatures []*packet.VerifiableSignature) *packet.Signature {
 	}).Packet
 }
 
-// UserIDs are the key's user IDs, sorted. They are its owner's own words.
-func UserIDs(e *openpgp.Entity) []string {
-	return slices.Sorted(maps.Keys(e.Identities))
+// UserIDs are the user IDs that the key has at a date, sorted: those that it
+// has signed itself and not revoked. Anybody can add others to a copy of it.
+// They are its owner's own words.
+func UserIDs(e *openpgp.Entity, date time.Time) (ids []string) {
+	for _, name := range slices.Sorted(maps.Keys(e.Identities)) {
+		if _, err := e.Identities[name].Verify(date, policy); err == nil {
+			ids = append(ids, name)
+		}
+	}
+	return ids
 }

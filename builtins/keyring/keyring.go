@@ -57,19 +57,26 @@ func Parse(raw []byte) (*Ring, error) {
 		byFingerprint: map[string]*key{}, byID: map[uint64][]*key{}, subkeys: map[string]bool{},
 		revocations: map[uint64][][]byte{},
 	}
-	blocks, err := unwrap(raw)
-	if err != nil {
-		return nil, err
-	}
-	for _, block := range blocks {
-		if err := r.index(block); err != nil {
-			return nil, err
-		}
+	if err := r.read(raw); err != nil {
+		return nil, fmt.Errorf("not an OpenPGP keyring: %w", err)
 	}
 	if len(r.keys) == 0 {
 		return nil, errors.New("holds no OpenPGP key of version 4 or 6")
 	}
 	return r, nil
+}
+
+func (r *Ring) read(raw []byte) error {
+	blocks, err := unwrap(raw)
+	if err != nil {
+		return err
+	}
+	for _, block := range blocks {
+		if err := r.index(block); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unwrap gives the packets inside whatever they come in.
@@ -290,9 +297,10 @@ func (r *Ring) Holds(fingerprint []byte) bool {
 func Fingerprint(raw []byte) string { return strings.ToUpper(hex.EncodeToString(raw)) }
 
 // ParseFingerprint reads a full fingerprint: 40 hexadecimal digits, or 64 for
-// a key of version 6, in either case, and gives it as [Fingerprint] writes it.
+// a key of version 6, in either case and with the blanks that gpg shows among
+// them, and gives it as [Fingerprint] writes it.
 func ParseFingerprint(s string) (string, error) {
-	raw, err := hex.DecodeString(s)
+	raw, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil || (len(raw) != sha1.Size && len(raw) != sha256.Size) {
 		return "", fmt.Errorf("fingerprint %.80q is not 40 or 64 hexadecimal digits", s)
 	}

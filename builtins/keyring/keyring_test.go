@@ -4,6 +4,7 @@ package keyring_test
 
 import (
 	"bytes"
+	"crypto"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -92,7 +93,7 @@ func TestParseRefuses(t *testing.T) {
 		"empty":                      {nil, "holds no OpenPGP key"},
 		"only a revocation":          {alice.Revocation(nil, forge.Epoch), "holds no OpenPGP key"},
 		"only keys of version 3":     {tag(6, "\x03\x00\x00\x00\x00\x00\x00\x01"), "holds no OpenPGP key"},
-		"text":                       {[]byte("these are no keys"), "byte 0x74 begins no packet"},
+		"text":                       {[]byte("these are no keys"), "not an OpenPGP keyring: key 0: packet 1: byte 0x74 begins no packet"},
 		"cut":                        {a[:len(a)-1], "key 1: packet 3: type 2 is"},
 		"second key cut":             {cat(a, bob.Public()[:60]), "key 1: packet 4: type 6 is"},
 		"length beyond the end":      {cat(a, []byte{0xc6, 255, 255, 255, 255, 255, 1}), "type 6 is 4294967295 bytes long, 1 are left"},
@@ -245,15 +246,95 @@ func TestSharedByGoroutinesAndDates(t *testing.T) {
 }
 
 func TestParseFingerprint(t *testing.T) {
-	for _, good := range []string{alice.Fingerprint(), strings.ToLower(alice.Fingerprint()), carol.Fingerprint()} {
-		if got, err := keyring.ParseFingerprint(good); err != nil || got != strings.ToUpper(good) {
+	for _, good := range []string{alice.Fingerprint(), strings.ToLower(alice.Fingerprint()), carol.Fingerprint(), spaced(alice.Fingerprint()), " " + alice.Fingerprint()} {
+		if got, err := keyring.ParseFingerprint(good); err != nil || got != strings.ToUpper(strings.ReplaceAll(good, " ", "")) {
 			t.Errorf("%s: %s, %v", good, got, err)
 		}
 	}
-	for _, bad := range []string{"", alice.Fingerprint()[:16], alice.Fingerprint() + "0", " " + alice.Fingerprint(), strings.Repeat("x", 40), "0x" + alice.Fingerprint()} {
+	for _, bad := range []string{"", alice.Fingerprint()[:16], alice.Fingerprint() + "0", "\n" + alice.Fingerprint(), spaced(alice.Fingerprint()[1:]), strings.Repeat(" ", 40), strings.Repeat("x", 40), "0x" + alice.Fingerprint()} {
 		if _, err := keyring.ParseFingerprint(bad); err == nil {
 			t.Errorf("%q is no fingerprint", bad)
 		}
+	}
+}
+
+// spaced is a fingerprint as gpg shows it.
+func spaced(fingerprint string) string {
+	var groups []string
+	for group := range slices.Chunk([]byte(fingerprint), 4) {
+		groups = append(groups, string(group))
+	}
+	middle := len(groups) / 2
+	return strings.Join(groups[:middle], " ") + "  " + strings.Join(groups[middle:], " ")
+}
+
+// named is a copy of k's packets under another user ID, signed by k.
+func named(k *forge.Key, userID string) []byte {
+	named := *k
+	named.UserID = userID
+	return named.Renewed(forge.KeySpec{Certified: forge.Epoch}).Public()
+}
+
+// uncertified is k's key with a user ID and packets that stand for its signature.
+func uncertified(k *forge.Key, userID string, signature []byte) []byte {
+	return cat(k.Public(), tag(13, userID), signature)
+}
+
+// lastPacket is the self-signature of a key without subkeys.
+func lastPacket(key []byte) (last []byte) {
+	for p := range keyring.Packets(key) {
+		last = p.Raw
+	}
+	return last
+}
+
+// disowned is k's revocation of one of its user IDs.
+func disowned(t *testing.T, k *forge.Key, userID string, at time.Time) []byte {
+	t.Helper()
+	sig := &packet.Signature{
+		Version: k.Private.Version, SigType: packet.SigTypeCertificationRevocation, PubKeyAlgo: k.Private.PubKeyAlgo,
+		Hash: crypto.SHA512, CreationTime: at, IssuerKeyId: &k.Private.KeyId,
+	}
+	var out bytes.Buffer
+	if err := sig.SignUserId(userID, &k.Private.PublicKey, k.Private, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := sig.Serialize(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// Who holds a copy of a key can add user IDs to it; only its owner can sign them.
+func TestUserIDs(t *testing.T) {
+	const boss = "CEO <ceo@corp.example>"
+	later := forge.Epoch.Add(time.Hour)
+	byBob := *bob
+	byBob.UserID = boss
+	for name, test := range map[string]struct {
+		key  []byte
+		want []string
+	}{
+		"its own":                             {alice.Public(), []string{alice.UserID}},
+		"two of its own":                      {cat(alice.Public(), named(alice, boss)), []string{alice.UserID, boss}},
+		"P4 one without a signature":          {uncertified(alice, boss, nil), []string{alice.UserID}},
+		"P4 copied self-signature":            {uncertified(alice, boss, lastPacket(alice.Public())), []string{alice.UserID}},
+		"P4 signed by another key":            {uncertified(alice, boss, lastPacket(byBob.Renewed(forge.KeySpec{}).Public())), []string{alice.UserID}},
+		"P4 revoked":                          {cat(alice.Public(), named(alice, boss), disowned(t, alice, boss, later)), []string{alice.UserID}},
+		"P4 revoked by somebody else":         {cat(alice.Public(), named(alice, boss), disowned(t, bob, boss, later)), []string{alice.UserID, boss}},
+		"P4 version 6, copied self-signature": {uncertified(carol, boss, lastPacket(carol.Public())), []string{carol.UserID}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := keyring.Set{{Ring: ring(t, test.key)}}
+			id := alice.Private.KeyId
+			if strings.Contains(name, "version 6") {
+				id = carol.Private.KeyId
+			}
+			got := keyring.UserIDs(set.Candidates(id)[0].Entity, later.Add(time.Hour))
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
 	}
 }
 

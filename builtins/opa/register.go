@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -74,7 +75,14 @@ func (d *driver) once(bctx rego.BuiltinContext, ref, opts *ast.Term) *answer {
 	return a
 }
 
-func (d *driver) ask(bctx rego.BuiltinContext, ref, opts *ast.Term) *answer {
+// ask always answers: what panics outside of the check, as its source may when
+// it is asked for a view of itself, is undecided like what panics inside.
+func (d *driver) ask(bctx rego.BuiltinContext, ref, opts *ast.Term) (a *answer) {
+	defer func() {
+		if r := recover(); r != nil {
+			a = answerOf(d.builtin.Panicked(d.env, r))
+		}
+	}()
 	started := time.Now()
 	env, err := d.envOf(bctx)
 	if err != nil {
@@ -83,13 +91,14 @@ func (d *driver) ask(bctx rego.BuiltinContext, ref, opts *ast.Term) *answer {
 	rep := d.builtin.Call(contextOf(bctx), env, refOf(ref), []byte(jsonOf(opts)))
 	d.log(rep, time.Since(started))
 	if rep.Code == builtins.InvalidOptions {
-		return &answer{mistake: errors.New(rep.Reason)}
+		// OPA puts the name of the function before it, too.
+		return &answer{mistake: errors.New(strings.TrimPrefix(rep.Reason, d.builtin.Name+": "))}
 	}
-	value, err := valueOf(rep)
-	if err != nil {
-		return &answer{mistake: fmt.Errorf("%s: report: %w", d.builtin.Name, err)}
-	}
-	return &answer{verified: ast.BooleanTerm(rep.Verified), report: ast.NewTerm(value)}
+	return answerOf(rep)
+}
+
+func answerOf(rep builtins.Report) *answer {
+	return &answer{verified: ast.BooleanTerm(rep.Verified), report: ast.NewTerm(valueOf(rep))}
 }
 
 // envOf is the environment of one query: its moment, its allowed hosts.
@@ -97,7 +106,7 @@ func (d *driver) envOf(bctx rego.BuiltinContext) (*builtins.Env, error) {
 	env := *d.env
 	now, err := timeOf(bctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.builtin.Name, err)
+		return nil, err
 	}
 	env.Now = now
 	if bctx.Capabilities != nil {

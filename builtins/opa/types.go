@@ -105,12 +105,17 @@ func jsonName(f reflect.StructField) (string, bool) {
 	return name, name != "" && name != "-"
 }
 
-func valueOf(rep builtins.Report) (ast.Value, error) {
+// valueOf panics for evidence that JSON has no form for: a mistake in the table.
+func valueOf(rep builtins.Report) ast.Value {
 	raw, err := json.Marshal(rep)
 	if err != nil {
-		return nil, err
+		panic(err)
 	}
-	return ast.ValueFromReader(bytes.NewReader(raw))
+	value, err := ast.ValueFromReader(bytes.NewReader(raw))
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
 
 // jsonOf is a term as JSON text; a value that JSON has no form for gives text

@@ -151,14 +151,15 @@ func within(addr netip.Addr, networks []netip.Prefix) bool {
 }
 
 // embedded is the IPv4 address that a gateway would send a packet on to:
-// IPv4-compatible, NAT64 (RFC 6052) and 6to4 (RFC 3056) addresses have one.
+// IPv4-compatible, IPv4-translated (RFC 2765), NAT64 (RFC 6052) and 6to4
+// (RFC 3056) addresses have one.
 func embedded(addr netip.Addr) (netip.Addr, bool) {
 	if !addr.Is6() {
 		return netip.Addr{}, false
 	}
 	b := addr.As16()
 	switch {
-	case nat64.Contains(addr), compatible.Contains(addr) && addr.Compare(netip.IPv6Loopback()) > 0:
+	case nat64.Contains(addr), translated.Contains(addr), compatible.Contains(addr) && addr.Compare(netip.IPv6Loopback()) > 0:
 		return netip.AddrFrom4([4]byte(b[12:])), true
 	case sixToFour.Contains(addr):
 		return netip.AddrFrom4([4]byte(b[2:6])), true
@@ -169,17 +170,20 @@ func embedded(addr netip.Addr) (netip.Addr, bool) {
 var (
 	nat64      = netip.MustParsePrefix("64:ff9b::/96")
 	compatible = netip.MustParsePrefix("::/96")
+	translated = netip.MustParsePrefix("::ffff:0:0:0/96")
 	sixToFour  = netip.MustParsePrefix("2002::/16")
 
 	localNetworks = prefixes(
 		"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "255.255.255.255/32",
 		"::/127", "fe80::/10",
+		// A network's own NAT64 (RFC 8215) and Teredo (RFC 4380) may lead to any of these.
+		"64:ff9b:1::/48", "2001::/32",
 		// Metadata services outside the link-local networks: Alibaba, Oracle, Azure, Amazon, Google.
 		"100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32", "fd00:ec2::254/128", "fd20:ce::254/128",
 	)
 	privateNetworks = prefixes(
 		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4",
-		"fc00::/7", "fec0::/10", "64:ff9b:1::/48", "2001::/32",
+		"fc00::/7", "fec0::/10",
 	)
 )
 

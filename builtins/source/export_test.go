@@ -26,4 +26,7 @@ func FindEntry(ctx context.Context, raw []byte, name, version string, limit int6
 
 func Reach(addr netip.Addr) string { return string(reachOf(addr)) }
 
+// NoChartYAML is what a failed look for Chart.yaml means.
+var NoChartYAML = noChartYAML
+
 var ParseChallenges = parseChallenges

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -22,17 +24,31 @@ func (c *Client) resolvePath(path string) (builtins.Artifact, error) {
 		return nil, err
 	}
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fileFault(path, err)
-	}
-	if info.IsDir() {
+	switch {
+	case err != nil:
+		return nil, noChart(path, err)
+	case info.IsDir():
 		return openDirectory(path)
+	case strings.HasSuffix(path, ".prov"):
+		return nil, builtins.Errorf(builtins.NotAChart, "%q is a provenance file; the chart is the archive beside it", builtins.Clip(path))
 	}
 	file, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
 	return &localArchive{client: c, path: path, file: file}, nil
+}
+
+// likeOCI is how a reference to a registry looks that lacks its scheme.
+var likeOCI = regexp.MustCompile(`^([a-z0-9-]+(\.[a-z0-9-]+)+|localhost)(:[0-9]+)?/[^:@]+([:@].*)?$`)
+
+// noChart helps where a path was not meant as one.
+func noChart(path string, err error) error {
+	fault := fileFault(path, err)
+	if builtins.CodeOf(fault) == builtins.NotFound && likeOCI.MatchString(path) {
+		return builtins.Errorf(builtins.NotFound, "there is no such file %q; a reference to a registry begins with oci://", builtins.Clip(path))
+	}
+	return fault
 }
 
 func (c *Client) permitLocal() error {
@@ -57,19 +73,19 @@ func openFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fileFault(path, err)
 	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		_ = file.Close()
-		return nil, notAFile(path, info)
+	info, err = file.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		return file, nil
 	}
-	return file, nil
+	_ = file.Close()
+	if err != nil {
+		return nil, fileFault(path, err)
+	}
+	return nil, notAFile(path, info)
 }
 
 func notAFile(path string, info fs.FileInfo) error {
-	kind := "unreadable"
-	if info != nil {
-		kind = info.Mode().Type().String()
-	}
-	return builtins.Errorf(builtins.NotAChart, "%q is not a regular file but %s", builtins.Clip(path), kind)
+	return builtins.Errorf(builtins.NotAChart, "%q is not a regular file but %s", builtins.Clip(path), info.Mode().Type())
 }
 
 // fileFault tells absence from what could not be found out.
@@ -165,9 +181,17 @@ func openDirectory(path string) (builtins.Artifact, error) {
 	}
 	if _, err := root.Lstat("Chart.yaml"); err != nil {
 		_ = root.Close()
-		return nil, builtins.Errorf(builtins.NotAChart, "directory %q has no Chart.yaml", builtins.Clip(path))
+		return nil, noChartYAML(path, err)
 	}
 	return &directory{root: root, name: path}, nil
+}
+
+// noChartYAML is a verdict only if it is certain that there is none.
+func noChartYAML(directory string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return builtins.Errorf(builtins.NotAChart, "directory %q has no Chart.yaml", builtins.Clip(directory))
+	}
+	return fileFault(filepath.Join(directory, "Chart.yaml"), err)
 }
 
 func (d *directory) Info() builtins.ArtifactInfo {

@@ -238,3 +238,46 @@ func TestA29NotAFile(t *testing.T) {
 		wantCode(t, err, builtins.Denied)
 	})
 }
+
+// What could not be found out is no verdict.
+func TestDirectoryFaults(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[error]builtins.Code{
+		fs.ErrNotExist: builtins.NotAChart,
+		syscall.ENOENT: builtins.NotAChart,
+		syscall.EACCES: builtins.Denied,
+		syscall.EPERM:  builtins.Denied,
+		syscall.EIO:    builtins.Unavailable,
+		syscall.ESTALE: builtins.Unavailable,
+		syscall.ELOOP:  builtins.Unavailable,
+	} {
+		wantCode(t, source.NoChartYAML("web", &fs.PathError{Op: "lstat", Path: "Chart.yaml", Err: fault}), want)
+	}
+}
+
+func TestPathsThatWereMeantOtherwise(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, nil)
+	const hint = "begins with oci://"
+	for path, hinted := range map[string]bool{
+		"ghcr.io/org/charts/podinfo:6.5.0":   true,
+		"localhost:5000/charts/web:1.2.3":    true,
+		"reg.example.com/web@sha256:00":      true,
+		"reg.example.com/charts/web":         true,
+		"charts/web":                         false,
+		"./reg.example.com/charts/web:1.2.3": true, // a path is cleaned
+		"web-1.2.3.tgz":                      false,
+		"/srv/reg.example.com/web:1.2.3":     false,
+	} {
+		_, err := client.Resolve(t.Context(), reference(t, path))
+		wantCode(t, err, builtins.NotFound)
+		if got := strings.Contains(err.Error(), hint); got != hinted {
+			t.Errorf("%s: hint is %t, want %t: %v", path, got, hinted, err)
+		}
+	}
+	dir := write(t, map[string][]byte{"web.tgz": archive, "web.tgz.prov": prov})
+	_, err := readArchive(t.Context(), client, reference(t, dir+"/web.tgz.prov"))
+	wantCode(t, err, builtins.NotAChart)
+	_, err = readArchive(t.Context(), client, reference(t, dir+"/web.tgz"))
+	wantCode(t, err, builtins.OK)
+}

@@ -5,227 +5,152 @@ package source
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
 
 	"github.com/chartseal/chartseal/builtins"
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // An index may have 32 MiB, of which one entry is wanted. YAML parsers build
 // all of it in memory, at a few megabytes a second; so the text is first cut
 // by its indentation into charts and their entries, and only entries that can
-// be the wanted one are parsed. That fits the block style in which every
-// tool writes an index; JSON is cut by its own syntax, and what is written
-// otherwise is parsed whole if it is small.
+// be the wanted one are parsed. That fits the block style in which every tool
+// writes an index; JSON is cut by its own syntax. Where that comes to a line or
+// an entry that it cannot read, the index is parsed whole, if it is small.
+
+// wholeFactor is how many times as large as an entry an index may be that is
+// parsed whole.
+const wholeFactor = 4
 
 // findEntry is the one entry of an index for exactly this version of a chart.
 // None is NotFound. MalformedIndex is everything that cannot be read in one
-// way: no index at all, a chart listed twice, two entries of the version, an
-// entry without URL or with a digest that is none. An entry over limit bytes
-// is TooLarge.
+// way: no index at all, a chart listed twice, two entries of the version that
+// differ, an entry without URL or with a digest that is none. An entry over
+// limit bytes is TooLarge, an index of too many parts TooMany. What other
+// entries say does not matter.
 func findEntry(ctx context.Context, raw []byte, name, version string, limit int64) (entry, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
-	cut, toJSON := cutYAML, yamlToJSON
-	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
-		cut, toJSON = cutJSON, jsonToJSON
+	l := &lookup{ctx: ctx, name: name, version: version, limit: limit}
+	err := l.cut(raw)
+	if l.unsure(raw, err) && int64(len(raw)) <= wholeFactor*limit {
+		l.found = nil
+		err = l.whole(raw)
 	}
-	core, _, _ := strings.Cut(version, "+") // some encoders escape a plus
-	var found []entry
-	var failed error
-	for item, err := range cut(ctx, raw, name, limit) {
-		if err == nil && bytes.Contains(item, []byte(core)) {
-			found, err = appendMatch(found, item, toJSON, version, limit)
-		}
-		if failed = err; failed != nil || ctx.Err() != nil {
-			break
-		}
-	}
-	if ctx.Err() != nil { // then it may have been cut short
+	switch {
+	case ctx.Err() != nil: // then it may have been cut short
 		return entry{}, builtins.Errorf(builtins.Timeout, "reading the index: %w", ctx.Err())
-	}
-	if failed != nil {
-		return entry{}, malformed(failed)
-	}
-	switch len(found) {
-	case 0:
+	case decided(err):
+		return entry{}, err
+	case err != nil:
+		return entry{}, builtins.Errorf(builtins.MalformedIndex, "index: %w", err)
+	case l.found == nil:
 		return entry{}, builtins.Errorf(builtins.NotFound, "the index has no version %s of %s", version, name)
-	case 1:
-		return found[0], nil
 	}
-	return entry{}, malformed(fmt.Errorf("it has %d entries for version %s of %s", len(found), version, name))
+	return *l.found, nil
 }
 
-func malformed(err error) error {
-	var already *builtins.Error
-	if errors.As(err, &already) {
-		return already
-	}
-	return builtins.Errorf(builtins.MalformedIndex, "index: %w", err)
+func decided(err error) bool {
+	var coded *builtins.Error
+	return errors.As(err, &coded)
 }
 
-// appendMatch parses the entries in item and keeps those of the version.
-func appendMatch(found []entry, item []byte, toJSON func([]byte) ([]byte, error), version string, limit int64) ([]entry, error) {
-	if int64(len(item)) > limit {
-		return nil, tooLarge("an entry of the index", limit)
+// A lookup is the search for one version of a chart.
+type lookup struct {
+	ctx           context.Context
+	name, version string
+	limit         int64 // bytes of an entry
+	found         *entry
+}
+
+func (l *lookup) cut(raw []byte) error {
+	if bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
+		return l.json(raw)
 	}
-	parsed, err := toJSON(item)
-	if err != nil {
-		return nil, fmt.Errorf("entry: %w", err)
-	}
-	var entries []map[string]json.RawMessage
-	if err := json.Unmarshal(parsed, &entries); err != nil {
-		return nil, errors.New("entry is not an object")
-	}
-	for _, fields := range entries {
-		var its string
-		if json.Unmarshal(fields["version"], &its) != nil || its != version {
-			continue
+	for item, err := range cutYAML(l.ctx, raw, l.name) {
+		if err == nil {
+			err = l.item(item, l.yamlText)
 		}
-		match, err := readEntry(fields)
+		if err == nil {
+			err = l.ctx.Err()
+		}
 		if err != nil {
-			return nil, fmt.Errorf("entry of version %s: %w", version, err)
+			return err
 		}
-		found = append(found, match)
 	}
-	return found, nil
+	return nil
 }
 
-// yamlToJSON refuses a key that is there twice.
-func yamlToJSON(item []byte) ([]byte, error) {
-	parsed, err := yaml.YAMLToJSONStrict(item)
+// unsure says whether the cut may have missed something: a quoted text can look
+// like the next key.
+func (l *lookup) unsure(raw []byte, err error) bool {
 	if err != nil {
-		return nil, fmt.Errorf("not strict YAML: %w", err)
+		return !decided(err)
 	}
-	return parsed, nil
+	return l.found == nil && bytes.Contains(raw, l.core())
 }
 
-// jsonToJSON refuses the same. JSON is not left to a YAML parser, which does
-// not know all of its escapes.
-func jsonToJSON(item []byte) ([]byte, error) {
-	var whole json.RawMessage
-	return item, decodeOnce(item, &whole)
+// core is what of the version is in the text of any entry for it: some encoders
+// escape a plus.
+func (l *lookup) core() []byte {
+	core, _, _ := strings.Cut(l.version, "+")
+	return []byte(core)
 }
 
-func readEntry(fields map[string]json.RawMessage) (entry, error) {
-	var urls []string
-	var digest string
-	if json.Unmarshal(fields["urls"], &urls) != nil || len(urls) == 0 || urls[0] == "" {
+// item reads the text of an entry if that can be the wanted one.
+func (l *lookup) item(text []byte, read func([]byte) error) error {
+	if !bytes.Contains(text, l.core()) {
+		return nil
+	}
+	if int64(len(text)) > l.limit {
+		return tooLarge("an entry of the index", l.limit)
+	}
+	return read(text)
+}
+
+// add takes an entry of the version. One that is listed again as it is already
+// is the same one.
+func (l *lookup) add(location, digest string) error {
+	e, err := newEntry(location, digest)
+	if err != nil {
+		return fmt.Errorf("entry of version %s: %w", l.version, err)
+	}
+	if l.found != nil && *l.found != e {
+		return fmt.Errorf("it has entries for version %s of %s that differ", l.version, l.name)
+	}
+	l.found = &e
+	return nil
+}
+
+// newEntry takes a digest in either case, as Helm does, which never reads it.
+func newEntry(location, digest string) (entry, error) {
+	if location == "" {
 		return entry{}, errors.New("it has no URL")
 	}
-	if raw, ok := fields["digest"]; ok && json.Unmarshal(raw, &digest) != nil {
-		return entry{}, errors.New("its digest is no string")
-	}
 	if digest == "" {
-		return entry{location: urls[0]}, nil
+		return entry{location: location}, nil
 	}
-	full := "sha256:" + strings.TrimPrefix(digest, "sha256:")
+	full := "sha256:" + strings.ToLower(strings.TrimPrefix(digest, "sha256:"))
 	if !isDigest(full) {
-		return entry{}, fmt.Errorf("its digest %q is not 64 lower-case hexadecimal digits", builtins.Clip(digest))
+		return entry{}, fmt.Errorf("its digest %q is not 64 hexadecimal digits", builtins.Clip(digest))
 	}
-	return entry{location: urls[0], digest: full}, nil
-}
-
-// cutJSON yields the entries of one chart, each as a list of one, out of
-// {"apiVersion": …, "entries": {"web": [{…}, …]}}.
-func cutJSON(ctx context.Context, raw []byte, name string, _ int64) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		entries, err := jsonEntries(ctx, raw, name)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		for _, e := range entries {
-			if !yield(slices.Concat([]byte("["), e, []byte("]")), nil) {
-				return
-			}
-		}
-	}
-}
-
-func jsonEntries(ctx context.Context, raw []byte, name string) ([]json.RawMessage, error) {
-	top, err := jsonMembers(ctx, raw, "apiVersion", "entries")
-	if err != nil {
-		return nil, err
-	}
-	if top["apiVersion"] == nil {
-		return nil, errors.New("it has no apiVersion")
-	}
-	if top["entries"] == nil {
-		return nil, nil
-	}
-	charts, err := jsonMembers(ctx, top["entries"], name)
-	if err != nil || charts[name] == nil {
-		return nil, err
-	}
-	var entries []json.RawMessage
-	err = json.Unmarshal(charts[name], &entries)
-	return entries, err
-}
-
-// jsonMembers gives those members of the object that raw is that have one of
-// the names.
-func jsonMembers(ctx context.Context, raw []byte, names ...string) (map[string]json.RawMessage, error) {
-	dec := json.NewDecoder(&interruptible{ctx, bytes.NewReader(raw)})
-	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
-		return nil, errors.New("there is no JSON object where one was expected")
-	}
-	found := map[string]json.RawMessage{}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, err
-		}
-		name := key.(string)
-		if found[name] != nil {
-			return nil, fmt.Errorf("it has the member %q twice", name)
-		}
-		if slices.Contains(names, name) {
-			found[name] = value
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("the JSON is followed by more")
-	}
-	return found, nil
-}
-
-// An interruptible reader ends when ctx does.
-type interruptible struct {
-	ctx  context.Context
-	from io.Reader
-}
-
-func (i *interruptible) Read(p []byte) (int, error) {
-	if err := i.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return i.from.Read(p)
+	return entry{location: location, digest: full}, nil
 }
 
 // cutYAML reads block style: the key entries at the margin, below it a key for
 // each chart, below that a list of entries.
-func cutYAML(ctx context.Context, raw []byte, name string, limit int64) iter.Seq2[[]byte, error] {
+func cutYAML(ctx context.Context, raw []byte, name string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		top, err := pick(ctx, afterMarker(ctx, raw), "apiVersion", "entries")
+		top, err := pick(ctx, document(ctx, raw), "apiVersion", "entries")
 		if _, ok := top["apiVersion"]; err == nil && !ok {
 			err = errors.New("it has no apiVersion")
 		}
 		var chart member
 		if err == nil {
-			chart, err = yamlChart(ctx, top["entries"], name, limit)
+			chart, err = yamlChart(ctx, top["entries"], name)
 		}
 		switch {
 		case err != nil:
@@ -239,24 +164,12 @@ func cutYAML(ctx context.Context, raw []byte, name string, limit int64) iter.Seq
 }
 
 // yamlChart is the member of entries for a chart, empty if there is none.
-// Entries in another style, such as {}, are read whole.
-func yamlChart(ctx context.Context, entries member, name string, limit int64) (member, error) {
-	if entries.block(ctx) {
-		charts, err := pick(ctx, entries.below, name)
-		return charts[name], err
+func yamlChart(ctx context.Context, entries member, name string) (member, error) {
+	if !entries.block(ctx) {
+		return member{}, errors.New("its entries are not in block style")
 	}
-	if size := len(entries.inline) + len(entries.below); int64(size) > limit {
-		return member{}, fmt.Errorf("%d bytes of entries are not in block style", size)
-	}
-	parsed, err := yamlToJSON(entries.value())
-	if err != nil {
-		return member{}, err
-	}
-	var charts map[string]json.RawMessage
-	if err := json.Unmarshal(parsed, &charts); err != nil {
-		return member{}, errors.New("entries are not an object")
-	}
-	return member{inline: charts[name]}, nil
+	charts, err := pick(ctx, entries.below, name)
+	return charts[name], err
 }
 
 // yamlItems yields the items of a block list, each as a list of one.
@@ -363,7 +276,7 @@ func quotedKey(text []byte) (member, error) {
 		return member{}, errors.New("a quoted key has no end")
 	}
 	var key string
-	if err := yaml.Unmarshal(text[:end+2], &key); err != nil {
+	if err := yaml.Unmarshal(text[:end+2], &key); err != nil { // of at most maxKey bytes
 		return member{}, errors.New("a quoted key cannot be read")
 	}
 	return member{key: []byte(key), inline: text[end+3:]}, nil
@@ -413,13 +326,14 @@ func indentOf(ctx context.Context, raw []byte) int {
 	return -1
 }
 
-// afterMarker is raw without the line that may begin a document.
-func afterMarker(ctx context.Context, raw []byte) []byte {
+// document is raw without the lines that may begin and end a document.
+func document(ctx context.Context, raw []byte) []byte {
+	raw = bytes.TrimSuffix(bytes.TrimRight(raw, " \r\n"), []byte("\n..."))
 	for l := range lines(ctx, raw) {
 		if blank(l.text) {
 			continue
 		}
-		if l.indent == 0 && string(l.text) == "---" {
+		if after, ok := bytes.CutPrefix(l.text, []byte("---")); ok && l.indent == 0 && blank(after) {
 			return raw[l.end:]
 		}
 		break

@@ -20,18 +20,19 @@ func TestReach(t *testing.T) {
 	const local = "loopback, link-local or cloud metadata"
 	for address, want := range map[string]string{
 		"203.0.113.7": "public", "8.8.8.8": "public", "2001:4860:4860::8888": "public", "172.32.0.1": "public", "100.128.0.1": "public",
-		"::ffff:8.8.8.8": "public", "64:ff9b::808:808": "public", "2002:808:808::1": "public",
+		"::ffff:8.8.8.8": "public", "64:ff9b::808:808": "public", "2002:808:808::1": "public", "::ffff:0:808:808": "public", "64:ff9b:2::1": "public", "2001:1::1": "public",
 
 		"127.0.0.1": local, "127.255.255.255": local, "::1": local, "::": local, "0.0.0.0": local, "0.1.2.3": local,
 		"169.254.169.254": local, "fe80::1": local, "fe80::1%eth0": local, "febf::1": local,
 		"224.0.0.1": local, "ff02::1": local, "255.255.255.255": local,
 		"100.100.100.200": local, "192.0.0.192": local, "168.63.129.16": local, "fd00:ec2::254": local, "fd20:ce::254": local,
 		"::ffff:127.0.0.1": local, "::ffff:169.254.169.254": local, "::127.0.0.1": local,
+		"::ffff:0:127.0.0.1": local, "::ffff:0:a9fe:a9fe": local, "64:ff9b:1::a00:1": local, "64:ff9b:1::a9fe:a9fe": local, "2001::1": local, "2001::a9fe:a9fe": local,
 		"64:ff9b::7f00:1": local, "64:ff9b::a9fe:a9fe": local, "2002:7f00:1::": local, "2002:a9fe:a9fe::1": local,
 
 		"10.0.0.1": "private", "172.16.0.1": "private", "172.31.255.255": "private", "192.168.0.1": "private", "100.64.0.1": "private",
 		"192.0.0.1": "private", "198.18.0.1": "private", "240.0.0.1": "private", "fc00::1": "private", "fd00::1": "private", "fec0::1": "private",
-		"::ffff:10.0.0.1": "private", "64:ff9b::a00:1": "private", "64:ff9b:1::a00:1": "private", "2002:a00:1::": "private", "2001::1": "private",
+		"::ffff:10.0.0.1": "private", "64:ff9b::a00:1": "private", "::ffff:0:a00:1": "private", "2002:a00:1::": "private",
 	} {
 		if got := source.Reach(netip.MustParseAddr(address)); got != want {
 			t.Errorf("%s reaches %q, want %q", address, got, want)

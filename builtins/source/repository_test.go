@@ -29,7 +29,7 @@ func TestRepositoryDigest(t *testing.T) {
 		"none":                 {`""`, builtins.OK},
 		"of something else":    {builtins.SHA256(prov)[7:], builtins.DigestMismatch},
 		"63 digits":            {builtins.SHA256(archive)[8:], builtins.MalformedIndex},
-		"upper case":           {strings.ToUpper(builtins.SHA256(archive)[7:]), builtins.MalformedIndex},
+		"upper case":           {strings.ToUpper(builtins.SHA256(archive)[7:]), builtins.OK},
 		"of another algorithm": {"sha512:" + strings.Repeat("0", 128), builtins.MalformedIndex},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -290,7 +290,7 @@ var indexes = []struct {
 	{"entry no object", "apiVersion: v1\nentries:\n  web:\n  - 1.2.3\n", builtins.MalformedIndex},
 	{"entries a list", "apiVersion: v1\nentries:\n- web\n", builtins.MalformedIndex},
 	{"two documents", "apiVersion: v1\nentries: {}\n---\napiVersion: v1\n", builtins.MalformedIndex},
-	{"merge key", "apiVersion: v1\nentries:\n  <<: {}\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n", builtins.MalformedIndex},
+	{"merge key", "apiVersion: v1\nentries:\n  <<: {}\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n", builtins.OK},
 	{"further out", "apiVersion: v1\nentries:\n    api: []\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n", builtins.MalformedIndex},
 	{"alias of elsewhere", "apiVersion: v1\nx: &x\n  version: 1.2.3\nentries:\n  web:\n  - *x # 1.2.3\n", builtins.MalformedIndex},
 	{"JSON and more", `{"apiVersion": "v1", "entries": {}} {}`, builtins.MalformedIndex},
@@ -298,8 +298,41 @@ var indexes = []struct {
 	{"JSON of another shape", `{"apiVersion": "v1", "entries": {"web": {"version": "1.2.3"}}}`, builtins.MalformedIndex},
 	{"large entry", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    x: " + strings.Repeat("x", entryLimit) + "\n", builtins.TooLarge},
 	{"large entry in JSON", `{"apiVersion": "v1", "entries": {"web": [{"version": "1.2.3", "x": "` + strings.Repeat("x", entryLimit) + `"}]}}`, builtins.TooLarge},
-	{"large flow style", "apiVersion: v1\nentries: {x: " + strings.Repeat("x", entryLimit) + "}\n", builtins.MalformedIndex},
-	{"alias bomb", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    a: &a [x,x,x,x,x,x,x,x,x]\n" + aliases("abcdefghij") + "    urls: [web.tgz]\n", builtins.MalformedIndex},
+
+	// What Helm reads as well, in other dialects of YAML.
+	{"marker with a comment", "--- # ours\napiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n", builtins.OK},
+	{"end of the document", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n...\n", builtins.OK},
+	{"directive", "%YAML 1.1\n---\napiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n", builtins.OK},
+	{"all in flow style", "{apiVersion: v1, entries: {web: [{version: 1.2.3, urls: [web.tgz]}]}}\n", builtins.OK},
+	{"flow style after the marker", "--- {apiVersion: v1, entries: {web: [{version: 1.2.3, urls: [web.tgz]}]}}\n", builtins.OK},
+	{"blank before the colon", "apiVersion : v1\nentries:\n  \"web\" :\n  - version: 1.2.3\n    urls: [web.tgz]\n", builtins.OK},
+	{"tagged", "apiVersion: v1\nentries: !!map\n  web: !!seq\n  - version: !!str 1.2.3\n    urls: [web.tgz]\n", builtins.OK},
+	{"quoted text at the margin", "apiVersion: v1\nentries:\n  web:\n  - description: \"foo\nbar\n\n  baz\"\n    version: 1.2.3\n    urls: [web.tgz]\n", builtins.OK},
+	{"quoted text like a key", "apiVersion: v1\nentries:\n  web:\n  - description: \"foo\n  bar: x\"\n    version: 1.2.3\n    urls: [web.tgz]\n", builtins.OK},
+	{"quoted text like the chart", "apiVersion: v1\nentries:\n  api:\n  - description: \"x\n  web:\n  - {version: 1.2.3, urls: [evil.tgz]}\"\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n", builtins.OK},
+	{"aliases", "x: &u [web.tgz]\ny: &v 1.2.3\napiVersion: v1\nentries:\n  web:\n  - {version: *v, urls: *u}\n  - version: 1.2.3\n    urls: *u\n", builtins.OK},
+	{"merged name", "apiVersion: v1\nentries:\n  web:\n  - <<: {name: web}\n    version: 1.2.3\n    urls: [web.tgz]\n    digest:\n", builtins.OK},
+	{"version twice, alike", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n  - version: 1.2.3\n    name: web\n    urls: [web.tgz, other.tgz]\n", builtins.OK},
+	{"version twice, alike, in JSON", `{"apiVersion": "v1", "entries": {"web": [{"version": "1.2.3", "urls": ["web.tgz"]}, {"version": "1.2.3", "urls": ["web.tgz"]}]}}`, builtins.OK},
+	{"a fault beside", "apiVersion: v1\nentries:\n  web:\n  - version: 0.9.0\n    appVersion: 1.2.3\n    appVersion: 1.2.3\n  - version: 1.2.3-rc1\n  - version: 1.2.3\n    urls: [web.tgz]\n  - null\n", builtins.OK},
+	{"a fault beside in JSON", `{"apiVersion": "v1", "entries": {"api": {}, "web": [null, {"version": "0.9.0", "appVersion": "1.2.3", "appVersion": 7}, {"version": "1.2.3", "urls": ["web.tgz"]}]}}`, builtins.OK},
+	{"alias bomb that nobody reads", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    a: &a [x,x,x,x,x,x,x,x,x]\n" + aliases("abcdefghij") + "    urls: [web.tgz]\n", builtins.OK},
+	{"large flow style", "apiVersion: v1\nentries: {x: " + strings.Repeat("x", entryLimit) + "}\n", builtins.NotFound},
+
+	{"version twice in JSON", `{"apiVersion": "v1", "entries": {"web": [{"version": "1.2.3", "urls": ["web.tgz"]}, {"version": "1.2.3", "urls": ["other.tgz"]}]}}`, builtins.MalformedIndex},
+	{"version twice, of two digests", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n  - version: 1.2.3\n    urls: [web.tgz]\n    digest: " + strings.Repeat("0", 64) + "\n", builtins.MalformedIndex},
+	{"two cases", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n    URLs: [other.tgz]\n", builtins.MalformedIndex},
+	{"two cases in JSON", `{"apiVersion": "v1", "entries": {"web": [{"version": "1.2.3", "urls": ["web.tgz"], "urlſ": ["other.tgz"]}]}}`, builtins.MalformedIndex},
+	{"entries in two cases", `{"apiVersion": "v1", "entries": {}, "Entries": {"web": [{"version": "1.2.3", "urls": ["web.tgz"]}]}}`, builtins.MalformedIndex},
+	{"version in another case", "apiVersion: v1\nentries:\n  web:\n  - Version: 1.2.3\n    urls: [web.tgz]\n", builtins.MalformedIndex},
+	{"merged URL", "apiVersion: v1\nentries:\n  web:\n  - <<: {urls: [web.tgz]}\n    version: 1.2.3\n", builtins.MalformedIndex},
+	{"merged chart", "apiVersion: v1\nentries:\n  <<: {web: [{version: 1.2.3, urls: [web.tgz]}]}\n", builtins.MalformedIndex},
+	{"digest that is a number", "apiVersion: v1\nentries:\n  web:\n  - version: 1.2.3\n    urls: [web.tgz]\n    digest: " + strings.Repeat("1", 64) + "\n", builtins.MalformedIndex},
+	{"alias of itself", "apiVersion: v1\nentries: &e\n  web: *e\n", builtins.MalformedIndex},
+	{"larger flow style", "apiVersion: v1\nentries: {x: " + strings.Repeat("x", 4*entryLimit) + "}\n", builtins.MalformedIndex},
+	{"many items in flow style", "apiVersion: v1\nentries: {web: [" + strings.Repeat(",", 4*entryLimit-100) + "]}\n", builtins.TooMany},
+	{"many tokens in JSON", `{"apiVersion": "v1", "entries": {"web": [{"version": "1.2.3", "x": [` + strings.Repeat("0,", 10_000) + `0]}]}}`, builtins.TooMany},
+	{"large part in JSON", `{"apiVersion": "v1", "x": "` + strings.Repeat("x", 5*entryLimit) + `", "entries": {}}`, builtins.TooLarge},
 }
 
 // aliases are lines each of which repeats the one before nine times.
@@ -335,14 +368,16 @@ func TestLargeIndexes(t *testing.T) {
 		return []byte(head + strings.Repeat(line, (size-len(head)-len(tail))/len(line)) + tail)
 	}
 	for name, raw := range map[string][]byte{
-		"charts":   fill("apiVersion: v1\nentries:\n", "  a:\n", ""),
-		"versions": fill("apiVersion: v1\nentries:\n  web:\n", "  - version: 1.2.4\n", ""),
-		"decoys":   fill("apiVersion: v1\nentries:\n  web:\n", "  - x: 1.2.3\n", ""),
-		"margin":   fill("apiVersion: v1\n", "a: b\n", ""),
-		"blanks":   fill("apiVersion: v1\n", "\n", ""),
-		"one line": fill("apiVersion: v1\nentries: ", "[", ""),
-		"JSON":     fill(`{"apiVersion": "v1", "entries": {`, `"a":[],`, `"b": []}}`),
-		"nested":   fill(`{"apiVersion": "v1", "entries": {"web": `, `[`, ``),
+		"charts":       fill("apiVersion: v1\nentries:\n", "  a:\n", ""),
+		"versions":     fill("apiVersion: v1\nentries:\n  web:\n", "  - version: 1.2.4\n", ""),
+		"decoys":       fill("apiVersion: v1\nentries:\n  web:\n", "  - x: 1.2.3\n", ""),
+		"margin":       fill("apiVersion: v1\n", "a: b\n", ""),
+		"blanks":       fill("apiVersion: v1\n", "\n", ""),
+		"one line":     fill("apiVersion: v1\nentries: ", "[", ""),
+		"JSON list":    fill(`{"apiVersion": "v1", "entries": {"web": [`, `{},`, `{}]}}`),
+		"JSON strings": fill(`{"apiVersion": "v1", "x": [`, `"",`, `""], "entries": {}}`),
+		"JSON":         fill(`{"apiVersion": "v1", "entries": {`, `"a":[],`, `"b": []}}`),
+		"nested":       fill(`{"apiVersion": "v1", "entries": {"web": `, `[`, ``),
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -370,7 +405,7 @@ func FuzzIndex(f *testing.F) {
 			if url == "" || !bytes.Contains(raw, []byte("1.2.3")) || (digest != "" && len(digest) != len("sha256:")+64) {
 				t.Errorf("accepted %q with URL %q and digest %q", raw, url, digest)
 			}
-		case builtins.NotFound, builtins.MalformedIndex, builtins.TooLarge:
+		case builtins.NotFound, builtins.MalformedIndex, builtins.TooLarge, builtins.TooMany:
 		default:
 			t.Errorf("code is %s: %v", code, err)
 		}

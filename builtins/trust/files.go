@@ -3,6 +3,7 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -128,7 +129,23 @@ func readFile(root *os.Root, folder, base string, limit int64) (file, error) {
 
 // open never waits, as opening a FIFO otherwise does.
 func open(root *os.Root, name string) (*os.File, error) {
-	return root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil && leadsOut(root, name, err) {
+		return nil, errors.New("is a symbolic link that is absolute or leads out of the trust directory")
+	}
+	return f, err
+}
+
+// leadsOut says whether err came of a link that leads out of root. The error
+// for that has no name; a link that can fail otherwise is told apart.
+func leadsOut(root *os.Root, name string, err error) bool {
+	for _, other := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.ELOOP, syscall.ENOTDIR, syscall.ENXIO} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	info, statErr := root.Lstat(name)
+	return statErr == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
 // readRegular reads a regular file of at most limit bytes. What kind of file

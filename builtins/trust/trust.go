@@ -48,7 +48,7 @@ func Open(dir string, limits builtins.Limits) (*Store, error) {
 // Empty is the store without any material.
 func Empty() *Store {
 	s := &Store{}
-	s.current.Store(newSnapshot(nil))
+	s.current.Store(nowhere())
 	return s
 }
 
@@ -56,7 +56,7 @@ func Empty() *Store {
 // there, in one step; otherwise everything stays as it was and the error says why.
 func (s *Store) Reload() error {
 	if s.dir == "" {
-		s.current.Store(newSnapshot(nil))
+		s.current.Store(nowhere())
 		return nil
 	}
 	files, err := readStable(s.dir, s.limit)
@@ -87,9 +87,16 @@ func (s *Store) Digest() string { return s.Current().Digest() }
 
 // A Snapshot is all material of one moment. It is a [builtins.Trust].
 type Snapshot struct {
-	files  map[string]map[string]builtins.Material // by folder and name
-	list   []File
-	digest string
+	files   map[string]map[string]builtins.Material // by folder and name
+	list    []File
+	digest  string
+	nowhere bool // there is no directory
+}
+
+func nowhere() *Snapshot {
+	s := newSnapshot(nil)
+	s.nowhere = true
+	return s
 }
 
 // A File is one file of the trust directory.
@@ -137,11 +144,20 @@ func (s *Snapshot) find(what, folder, name string) (builtins.Material, error) {
 	if material, ok := s.files[folder][name]; ok {
 		return material, nil
 	}
+	return builtins.Material{}, s.unknown(what, folder, name)
+}
+
+// unknown says what to do about a name that is none.
+func (s *Snapshot) unknown(what, folder, name string) error {
+	if s.nowhere {
+		return builtins.Errorf(builtins.InvalidOptions, "no configuration names a trust directory, so no %s has a name: "+
+			"set trust.directory in chartseal.yaml and give it by --config or CHARTSEAL_CONFIG", what)
+	}
 	known := slices.Sorted(maps.Keys(s.files[folder]))
 	if len(known) == 0 {
-		return builtins.Material{}, builtins.Errorf(builtins.InvalidOptions, "%s %q is unknown: the trust directory has no %s", what, builtins.Clip(name), folder)
+		return builtins.Errorf(builtins.InvalidOptions, "no %s is called %q; the trust directory has none in %s", what, builtins.Clip(name), folder)
 	}
-	return builtins.Material{}, builtins.Errorf(builtins.InvalidOptions, "%s %q is unknown, %s has %s", what, builtins.Clip(name), folder, few(known))
+	return builtins.Errorf(builtins.InvalidOptions, "no %s is called %q; known are %s", what, builtins.Clip(name), few(known))
 }
 
 // few lists some names, enough to find a misspelt one in most directories.

@@ -172,13 +172,14 @@ func TestUnknownNames(t *testing.T) {
 		find         func(string) (builtins.Material, error)
 		name, reason string
 	}{
-		{store.Keyring, "taem-a", `keyring "taem-a" is unknown, keyrings has team-a, team-b, team-c, team-d, team-e, team-f, team-g, team-h and 2 more`},
-		{store.Keyring, "", `keyring "" is unknown`},
-		{store.Keyring, "../keys/web", `is unknown`},
-		{store.Keyring, "team-a.gpg", `is unknown`},
-		{store.PublicKey, "Web", `public key "Web" is unknown, keys has web`},
-		{store.TrustedRoot, "web", `trusted root "web" is unknown: the trust directory has no roots`},
-		{trust.Empty().Keyring, "web", `the trust directory has no keyrings`},
+		{store.Keyring, "taem-a", `no keyring is called "taem-a"; known are team-a, team-b, team-c, team-d, team-e, team-f, team-g, team-h and 2 more`},
+		{store.Keyring, "", `no keyring is called ""; known are`},
+		{store.Keyring, "../keys/web", `no keyring is called "../keys/web"`},
+		{store.Keyring, "team-a.gpg", `no keyring is called "team-a.gpg"`},
+		{store.PublicKey, "Web", `no public key is called "Web"; known are web`},
+		{store.TrustedRoot, "web", `no trusted root is called "web"; the trust directory has none in roots`},
+		{trust.Empty().Keyring, "web", `no configuration names a trust directory, so no keyring has a name: set trust.directory in chartseal.yaml and give it by --config or CHARTSEAL_CONFIG`},
+		{open(t, "").PublicKey, "web", `no configuration names a trust directory, so no public key has a name`},
 	} {
 		_, err := tt.find(tt.name)
 		if builtins.CodeOf(err) != builtins.InvalidOptions || !strings.Contains(err.Error(), tt.reason) {
@@ -261,16 +262,28 @@ func bad(t *testing.T) map[string]fault {
 			mkdirs(t, at)
 			outside := dir(t, map[string][]byte{"web.gpg": raw})
 			link(t, filepath.Join(outside, "web.gpg"), filepath.Join(at, "keyrings/web.gpg"))
-		}, reason: "escapes"},
+		}, reason: "keyrings/web.gpg: is a symbolic link that is absolute or leads out of the trust directory"},
+		"P33 relative link out of the directory": {make: func(t *testing.T, at string) {
+			mkdirs(t, at)
+			write(t, filepath.Join(filepath.Dir(at), "web.gpg"), raw, false)
+			link(t, "../../web.gpg", filepath.Join(at, "keyrings/web.gpg"))
+		}, reason: "leads out of the trust directory"},
+		"P33 folder is a link out of the directory": {make: func(t *testing.T, at string) {
+			link(t, t.TempDir(), filepath.Join(at, "keyrings"))
+		}, reason: "leads out of the trust directory"},
 		"P33 link to nothing": {make: func(t *testing.T, at string) {
 			mkdirs(t, at)
 			link(t, "gone.gpg", filepath.Join(at, "keyrings/web.gpg"))
-		}, reason: "keyrings/web.gpg"},
+		}, reason: "no such file"},
+		"P33 link to itself": {make: func(t *testing.T, at string) {
+			mkdirs(t, at)
+			link(t, "web.gpg", filepath.Join(at, "keyrings/web.gpg"))
+		}, reason: "too many"},
 		"P33 directory":                   one("keyrings/web.gpg/", nil, "is a directory, want a regular file"),
 		"P33 keyring without keys":        one("keyrings/web.gpg", nil, "keyrings/web.gpg"),
 		"P33 armored keyring without any": one("keyrings/web.asc", armored(t, nil), "keyrings/web.asc"),
 		"P33 half a keyring":              one("keyrings/web.gpg", raw[:len(raw)/2], "keyrings/web.gpg"),
-		"P33 keyring is text":             one("keyrings/web.asc", []byte("no key"), "keyrings/web.asc"),
+		"P33 keyring is text":             one("keyrings/web.asc", []byte("no key"), "keyrings/web.asc: not an OpenPGP keyring: "),
 		"over the limit":                  one("keyrings/web.gpg", make([]byte, builtins.DefaultLimits().Trust+1), "more than the 8388608 bytes of limits.trust"),
 		"two files of one name": {
 			files:  map[string][]byte{"keyrings/web.gpg": raw, "keyrings/web.asc": armored(t, raw)},

@@ -55,7 +55,7 @@ func primaryOf(e *openpgp.Entity, at time.Time) PGPKey {
 	policy := asOf(at)
 	_, err := e.VerifyPrimaryKey(at, policy)
 	key := describe(e.PrimaryKey, err)
-	for _, id := range keyring.UserIDs(e) {
+	for _, id := range keyring.UserIDs(e, at) {
 		key.UserIDs = append(key.UserIDs, builtins.Clip(builtins.Printable(id)))
 	}
 	if self, err := e.PrimarySelfSignature(at, policy); err == nil {
