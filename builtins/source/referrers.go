@@ -124,7 +124,7 @@ func (s *search) parseIndex(raw []byte, all []referrer) ([]referrer, error) {
 		Manifests []referrer `json:"manifests"`
 	}
 	if err := decodeOnce(raw, &index); err != nil {
-		return nil, listFault(err)
+		return nil, malformed("list of referrers", err)
 	}
 	all = append(all, index.Manifests...)
 	if limit := s.limits().Signatures; int64(len(all)) > limit {
@@ -136,13 +136,4 @@ func (s *search) parseIndex(raw []byte, all []referrer) ([]referrer, error) {
 		}
 	}
 	return all, nil
-}
-
-// listFault is what is wrong with a list of referrers: too much of it, or what it says.
-func listFault(err error) error {
-	code := builtins.CodeOf(err)
-	if code != builtins.TooMany {
-		code = builtins.MalformedBundle
-	}
-	return builtins.Errorf(code, "list of referrers: %w", err)
 }

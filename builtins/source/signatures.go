@@ -203,7 +203,17 @@ func malformedUnless(err error) error {
 	if err == nil {
 		return nil
 	}
-	return builtins.Errorf(builtins.MalformedBundle, "manifest of signatures: %w", err)
+	return malformed("manifest of signatures", err)
+}
+
+// malformed is what is wrong with JSON about signatures: too much of it, or
+// what it says.
+func malformed(what string, err error) error {
+	code := builtins.MalformedBundle
+	if builtins.CodeOf(err) == builtins.TooMany {
+		code = builtins.TooMany
+	}
+	return builtins.Errorf(code, "%s: %w", what, err)
 }
 
 // listedAndGone keeps a registry that contradicts itself from looking like one
