@@ -50,6 +50,11 @@ func (r *repository) tokenKey() tokenKey {
 	return tokenKey{r.home, r.path, builtins.SHA256([]byte(r.basic))}
 }
 
+// secrets are what the registry was sent to prove who asks.
+func (r *repository) secrets() secrets {
+	return append(credentials(r.basic), credentials(r.remembered())...)
+}
+
 // remembered is an authorization that the registry took before.
 func (r *repository) remembered() string {
 	t, ok := r.client.tokens.GetIfPresent(r.tokenKey())
@@ -98,7 +103,7 @@ func (r *repository) token(ctx context.Context, bearer map[string]string) (token
 }
 
 func (r *repository) readToken(resp *http.Response) (token, error) {
-	service := show(resp.Request.URL)
+	service := shown(resp)
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:

@@ -30,7 +30,7 @@ func (c *Client) resolveOCI(ctx context.Context, ref chartref.Ref) (builtins.Art
 	if ref.Digest != "" && ref.Digest != m.digest {
 		return nil, builtins.Errorf(builtins.DigestMismatch, "tag %s is %s, the reference says %s", ref.Tag, m.digest, ref.Digest)
 	}
-	chart, err := parseChart(m)
+	chart, err := repo.chart(m)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +38,12 @@ func (c *Client) resolveOCI(ctx context.Context, ref chartref.Ref) (builtins.Art
 		return nil, builtins.Errorf(builtins.TooLarge, "the chart has %d bytes, at most %d are read", chart.chart.Size, limit)
 	}
 	return &ociChart{repo: repo, digest: m.digest, chart: chart}, nil
+}
+
+// chart reads the manifest of a chart.
+func (r *repository) chart(m manifest) (chartManifest, error) {
+	chart, err := parseChart(m)
+	return chart, r.secrets().from(err)
 }
 
 // An ociChart is a chart in a registry.
