@@ -50,11 +50,6 @@ func (r *repository) tokenKey() tokenKey {
 	return tokenKey{r.home, r.path, builtins.SHA256([]byte(r.basic))}
 }
 
-// secrets are what the registry was sent to prove who asks.
-func (r *repository) secrets() secrets {
-	return append(credentials(r.basic), credentials(r.remembered())...)
-}
-
 // remembered is an authorization that the registry took before.
 func (r *repository) remembered() string {
 	t, ok := r.client.tokens.GetIfPresent(r.tokenKey())

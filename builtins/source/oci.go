@@ -40,12 +40,6 @@ func (c *Client) resolveOCI(ctx context.Context, ref chartref.Ref) (builtins.Art
 	return &ociChart{repo: repo, digest: m.digest, chart: chart}, nil
 }
 
-// chart reads the manifest of a chart.
-func (r *repository) chart(m manifest) (chartManifest, error) {
-	chart, err := parseChart(m)
-	return chart, r.secrets().from(err)
-}
-
 // An ociChart is a chart in a registry.
 type ociChart struct {
 	repo   *repository

@@ -75,3 +75,14 @@ func forms(secret string) []string {
 		secret, quoted[1 : len(quoted)-1], url.QueryEscape(secret), url.PathEscape(secret), strings.TrimRight(secret, "="),
 	}
 }
+
+// secrets are what the registry was sent to prove who asks.
+func (r *repository) secrets() secrets {
+	return append(credentials(r.basic), credentials(r.remembered())...)
+}
+
+// chart reads the manifest of a chart.
+func (r *repository) chart(m manifest) (chartManifest, error) {
+	chart, err := parseChart(m)
+	return chart, r.secrets().from(err)
+}
