@@ -63,7 +63,9 @@ func (a *webArchive) Open(ctx context.Context) (io.ReadCloser, error) {
 		_ = resp.Body.Close()
 		return nil, err
 	}
-	return newHashed(atMost(resp.Body, limit, show(a.req.url)), resp.Body, a.pin.judge), nil
+	body := newHashed(atMost(resp.Body, limit, shown(resp)), resp.Body, a.pin.judge)
+	body.named = a.info.ArchiveDigest != ""
+	return body, nil
 }
 
 func (a *webArchive) Dir() (fs.FS, bool) { return nil, false }

@@ -86,7 +86,7 @@ func (r *repository) token(ctx context.Context, bearer map[string]string) (token
 }
 
 func (r *repository) readToken(resp *http.Response) (token, error) {
-	service := show(resp.Request.URL)
+	service := shown(resp)
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:

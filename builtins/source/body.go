@@ -6,10 +6,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -21,20 +21,25 @@ import (
 // context's deadline.
 type body struct {
 	from    io.ReadCloser
-	url     *url.URL
+	req     request
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	timer   *time.Timer
 	silence time.Duration
+	endless bool // neither a length nor chunks say where it ends
 }
 
-func newBody(ctx context.Context, cancel context.CancelCauseFunc, resp *http.Response, silence time.Duration) *body {
-	at := resp.Request.URL
+// errEndless is what there is instead of an end of a body that just ends when
+// the connection does: nobody knows whether it is whole.
+var errEndless = errors.New("the answer does not say where it ends")
+
+func newBody(ctx context.Context, cancel context.CancelCauseFunc, req request, resp *http.Response, silence time.Duration) *body {
 	timer := time.AfterFunc(silence, func() {
-		cancel(builtins.Errorf(builtins.Timeout, "%s sent nothing for %s", show(at), silence))
+		cancel(builtins.Errorf(builtins.Timeout, "%s sent nothing for %s", req.shown(), silence))
 	})
 	timer.Stop()
-	return &body{from: resp.Body, url: at, ctx: ctx, cancel: cancel, timer: timer, silence: silence}
+	endless := resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+	return &body{from: resp.Body, req: req, ctx: ctx, cancel: cancel, timer: timer, silence: silence, endless: endless}
 }
 
 // Read counts only the time of its own waiting: a slow reader is no slow server.
@@ -42,8 +47,11 @@ func (b *body) Read(p []byte) (int, error) {
 	b.timer.Reset(b.silence)
 	n, err := b.from.Read(p)
 	b.timer.Stop()
-	if err != nil && err != io.EOF {
-		err = fault(b.ctx, b.url, err)
+	switch {
+	case err == io.EOF && b.endless:
+		err = builtins.Errorf(builtins.Unavailable, "%s: %w", b.req.shown(), errEndless)
+	case err != nil && err != io.EOF:
+		err = fault(b.ctx, b.req.shown(), err)
 	}
 	return n, err
 }
@@ -57,7 +65,7 @@ func (b *body) Close() error {
 // checkLength refuses an answer that announces more than limit bytes.
 func checkLength(resp *http.Response, limit int64) error {
 	if resp.ContentLength > limit {
-		return tooLarge(show(resp.Request.URL), limit)
+		return tooLarge(shown(resp), limit)
 	}
 	return nil
 }
@@ -93,28 +101,36 @@ func (c *capped) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A hashed reader judges the digest of everything when it has read it.
+// A hashed reader judges the digest of everything when it has read it. A
+// digest that was named beforehand also decides whether an answer that does
+// not say where it ends is whole.
 type hashed struct {
 	io.Closer
 	from  io.Reader
 	hash  hash.Hash
 	judge func(digest string) error
+	named bool
 }
 
 func newHashed(from io.Reader, closer io.Closer, judge func(string) error) *hashed {
-	return &hashed{Closer: closer, from: from, hash: sha256.New(), judge: judge}
+	return &hashed{Closer: closer, from: from, hash: sha256.New(), judge: judge, named: true}
 }
 
 func (h *hashed) Read(p []byte) (int, error) {
 	n, err := h.from.Read(p)
 	h.hash.Write(p[:n])
-	if err != io.EOF {
+	endless := h.named && errors.Is(err, errEndless)
+	if err != io.EOF && !endless {
 		return n, err
 	}
-	if err := h.judge("sha256:" + hex.EncodeToString(h.hash.Sum(nil))); err != nil {
+	wrong := h.judge("sha256:" + hex.EncodeToString(h.hash.Sum(nil)))
+	switch {
+	case wrong == nil:
+		return n, io.EOF
+	case endless:
 		return n, err
 	}
-	return n, io.EOF
+	return n, wrong
 }
 
 // A pin is the digest that an archive must have. Where nobody names one, what

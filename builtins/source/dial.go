@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -17,6 +18,8 @@ import (
 
 // maxAddresses is how many addresses of one name are tried.
 const maxAddresses = 8
+
+var errHandshake = errors.New("handshake")
 
 func (c *Client) dialPlain(ctx context.Context, network, authority string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.config.Limits.Connect))
@@ -34,7 +37,7 @@ func (c *Client) dialTLS(ctx context.Context, network, authority string) (net.Co
 	conn := tls.Client(raw, c.tlsConfig(authority))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	return conn, nil
 }
@@ -91,7 +94,7 @@ func (c *Client) addresses(ctx context.Context, scheme, authority, name string) 
 	}
 	_, listed := c.listing(scheme, authority)
 	var permitted []netip.Addr
-	denied := errors.New("name has no address")
+	denied := builtins.Errorf(builtins.Unavailable, "host %s has no address", name)
 	for _, addr := range all {
 		if err := c.permitAddress(addr, listed); err != nil {
 			denied = err

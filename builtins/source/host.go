@@ -15,10 +15,10 @@ import (
 // reference, a redirect, an index or a token challenge.
 func (c *Client) permit(u *url.URL) error {
 	if u.User != nil {
-		return builtins.Errorf(builtins.SourceDenied, "%s has userinfo; credentials belong in the configuration", show(u))
+		return builtins.Errorf(builtins.SourceDenied, "%s has userinfo; credentials belong in the configuration", place(u))
 	}
 	if u.Scheme != "https" && u.Scheme != "http" {
-		return builtins.Errorf(builtins.SourceDenied, "scheme %q of %s is not permitted, want https", builtins.Clip(u.Scheme), show(u))
+		return builtins.Errorf(builtins.SourceDenied, "scheme %q of %s is not permitted, want https", builtins.Clip(u.Scheme), place(u))
 	}
 	if _, err := chartref.CanonicalHost(u.Scheme, u.Host); err != nil {
 		return builtins.Errorf(builtins.SourceDenied, "%w", err)
@@ -62,13 +62,18 @@ func originOf(scheme, authority string) string {
 func origin(u *url.URL) string { return originOf(u.Scheme, u.Host) }
 
 // show is u as a reason may have it: queries and userinfo are where secrets stand.
-func show(u *url.URL) string {
-	text := u.Scheme + "://" + u.Host + u.EscapedPath()
+func show(u *url.URL) string { return builtins.Clip(address(u)) }
+
+func address(u *url.URL) string {
+	text := place(u) + u.EscapedPath()
 	if u.RawQuery != "" {
 		text += "?…"
 	}
-	return builtins.Clip(text)
+	return text
 }
+
+// place is all that is shown of an address that somebody else chose.
+func place(u *url.URL) string { return builtins.Clip(u.Scheme + "://" + u.Host) }
 
 // parseURL reads a URL that came from outside. What is no URL may go nowhere.
 func parseURL(text string) (*url.URL, error) {

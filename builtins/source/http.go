@@ -5,11 +5,13 @@ package source
 import (
 	"compress/gzip"
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -50,7 +52,29 @@ type request struct {
 	authorization string
 	accept        string
 	header        http.Header
+	passed        []*url.URL // addresses that led here by redirect
 }
+
+func (r request) secrets() secrets {
+	found := append(credentials(r.authorization), queryValues(r.url)...)
+	for _, u := range r.passed {
+		found = append(found, queryValues(u)...)
+	}
+	return found
+}
+
+// shown is where the request goes, as a reason may have it: without a path that
+// a redirect chose.
+func (r request) shown() string {
+	text := place(r.url) + "/…"
+	if len(r.passed) == 0 {
+		text = address(r.url)
+	}
+	return builtins.Clip(r.secrets().fromText(text))
+}
+
+// shown is where an answer came from.
+func shown(resp *http.Response) string { return resp.Body.(*body).req.shown() }
 
 // request asks for a file at an address that a reference names.
 func (c *Client) request(u *url.URL) request {
@@ -74,13 +98,13 @@ func readDocument(resp *http.Response, limit int64) ([]byte, error) {
 	}
 	decoded, err := decoder(resp, limit)
 	if err != nil {
-		return nil, err
+		return nil, resp.Body.(*body).req.secrets().from(err)
 	}
-	return readAll(atMost(decoded, limit, show(resp.Request.URL)))
+	return readAll(atMost(decoded, limit, shown(resp)))
 }
 
 func decoder(resp *http.Response, limit int64) (io.Reader, error) {
-	at, coding := show(resp.Request.URL), resp.Header.Get("Content-Encoding")
+	at, coding := shown(resp), resp.Header.Get("Content-Encoding")
 	switch coding {
 	case "", "identity":
 		return resp.Body, nil
@@ -139,13 +163,14 @@ func answered(resp *http.Response) (*http.Response, error) {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		code = builtins.Denied
 	}
-	return nil, builtins.Errorf(code, "%s answered %d %s", show(resp.Request.URL), resp.StatusCode, http.StatusText(resp.StatusCode))
+	return nil, builtins.Errorf(code, "%s answered %d %s", shown(resp), resp.StatusCode, http.StatusText(resp.StatusCode))
 }
 
 // send asks and follows redirects, each of which is judged as the first
 // address was. Nothing is asked twice: when a server wants us to come back
 // later, that is the answer.
-func (c *Client) send(ctx context.Context, req request) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, req request) (_ *http.Response, err error) {
+	defer func() { err = req.secrets().from(err) }()
 	for hops := int64(0); ; hops++ {
 		if err := c.permit(req.url); err != nil {
 			return nil, err
@@ -159,11 +184,13 @@ func (c *Client) send(ctx context.Context, req request) (*http.Response, error) 
 		}
 		discard(resp)
 		if hops == c.config.Limits.Redirects {
-			return nil, builtins.Errorf(builtins.Unavailable, "%s is redirect number %d, at most %d are followed", show(req.url), hops+1, c.config.Limits.Redirects)
+			return nil, builtins.Errorf(builtins.Unavailable, "%s is redirect number %d, at most %d are followed", req.shown(), hops+1, c.config.Limits.Redirects)
 		}
-		if req.url, err = next(resp); err != nil {
+		to, err := next(resp)
+		if err != nil {
 			return nil, err
 		}
+		req.passed, req.url = append(req.passed, req.url), to
 	}
 }
 
@@ -179,10 +206,10 @@ func next(resp *http.Response) (*url.URL, error) {
 	from := resp.Request.URL
 	to, err := resp.Location()
 	if err != nil {
-		return nil, builtins.Errorf(builtins.Unavailable, "%s redirects to nowhere", show(from))
+		return nil, builtins.Errorf(builtins.Unavailable, "%s redirects to nowhere", shown(resp))
 	}
 	if from.Scheme == "https" && to.Scheme == "http" {
-		return nil, builtins.Errorf(builtins.SourceDenied, "%s redirects from https to %s", show(from), show(to))
+		return nil, builtins.Errorf(builtins.SourceDenied, "%s redirects from https to %s", shown(resp), place(to))
 	}
 	return to, nil
 }
@@ -192,11 +219,11 @@ func (c *Client) roundTrip(ctx context.Context, req request) (*http.Response, er
 	ctx, cancel := context.WithCancelCause(ctx)
 	resp, err := c.transport.RoundTrip(req.on(ctx))
 	if err != nil {
-		err = fault(ctx, req.url, err)
+		err = fault(ctx, req.shown(), err)
 		cancel(nil)
 		return nil, err
 	}
-	resp.Body = newBody(ctx, cancel, resp, time.Duration(c.config.Limits.Silence))
+	resp.Body = newBody(ctx, cancel, req, resp, time.Duration(c.config.Limits.Silence))
 	return resp, nil
 }
 
@@ -215,19 +242,48 @@ func (r request) on(ctx context.Context) *http.Request {
 	return req.WithContext(ctx)
 }
 
-// fault is the code of what went wrong on the way to u.
-func fault(ctx context.Context, u *url.URL, err error) error {
+// fault is the code of what went wrong on the way to a place. What the error
+// says is not passed on: it may quote what a server sent.
+func fault(ctx context.Context, at string, err error) error {
 	var decided *builtins.Error
 	var waited net.Error
 	switch {
 	case errors.As(context.Cause(ctx), &decided), errors.As(err, &decided):
 		return decided
 	case ctx.Err() != nil:
-		return builtins.Errorf(builtins.Timeout, "no answer from %s in time: %w", show(u), ctx.Err())
+		return builtins.Errorf(builtins.Timeout, "no answer from %s in time: %w", at, ctx.Err())
 	case errors.As(err, &waited) && waited.Timeout():
-		return builtins.Errorf(builtins.Timeout, "no answer from %s in time", show(u))
+		return builtins.Errorf(builtins.Timeout, "no answer from %s in time", at)
 	}
-	return builtins.Errorf(builtins.Unavailable, "reaching %s: %q", show(u), builtins.Clip(err.Error()))
+	return builtins.Errorf(builtins.Unavailable, "reaching %s: %s", at, causeOf(err))
+}
+
+// causeOf says in our own words why a connection or an answer failed.
+func causeOf(err error) string {
+	var name *net.DNSError
+	var untrusted x509.UnknownAuthorityError
+	var otherHost x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var system syscall.Errno
+	switch {
+	case errors.As(err, &name) && name.IsNotFound:
+		return "its name does not resolve"
+	case errors.As(err, &name):
+		return "its name could not be resolved"
+	case errors.As(err, &untrusted):
+		return "no authority that is trusted signed its certificate"
+	case errors.As(err, &otherHost):
+		return "its certificate is for another host"
+	case errors.As(err, &invalid):
+		return "its certificate is not valid"
+	case errors.As(err, &system):
+		return system.Error()
+	case errors.Is(err, errHandshake):
+		return "the TLS handshake failed"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection ended early"
+	}
+	return "what it sent is not HTTP as it should be"
 }
 
 // discard ends an answer that nobody reads, keeping the connection where the

@@ -26,7 +26,7 @@ func (c *Client) resolveOCI(ctx context.Context, ref chartref.Ref) (builtins.Art
 	if ref.Digest != "" && ref.Digest != m.digest {
 		return nil, builtins.Errorf(builtins.DigestMismatch, "tag %s is %s, the reference says %s", ref.Tag, m.digest, ref.Digest)
 	}
-	chart, err := parseChart(m)
+	chart, err := repo.chart(m)
 	if err != nil {
 		return nil, &builtins.NotChartError{Artifact: &ociChart{repo: repo, digest: m.digest, notChart: err}, Err: err}
 	}

@@ -60,7 +60,7 @@ func (c *Client) schemeOf(ctx context.Context, base *url.URL) (string, error) {
 		}
 		return found.Val.(string), nil
 	case <-ctx.Done():
-		return "", fault(ctx, base, ctx.Err())
+		return "", fault(ctx, show(base), ctx.Err())
 	}
 }
 
@@ -80,7 +80,7 @@ func (c *Client) probe(ctx context.Context, base *url.URL) (string, error) {
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
 		return "http", nil
 	}
-	return "", fault(ctx, base, err)
+	return "", fault(ctx, show(base), err)
 }
 
 func authority(u *url.URL) string {
@@ -139,7 +139,7 @@ func (r *repository) manifest(ctx context.Context, tagOrDigest string, limit int
 		return manifest{}, builtins.Errorf(builtins.DigestMismatch, "manifest is %s, %s was asked for", m.digest, tagOrDigest)
 	}
 	if said := resp.Header.Get("Docker-Content-Digest"); strings.HasPrefix(said, "sha256:") && said != m.digest {
-		return manifest{}, builtins.Errorf(builtins.DigestMismatch, "manifest is %s, the registry says %q", m.digest, builtins.Clip(said))
+		return manifest{}, r.secrets().from(builtins.Errorf(builtins.DigestMismatch, "manifest is %s, the registry says %q", m.digest, builtins.Clip(said)))
 	}
 	return m, nil
 }

@@ -24,11 +24,12 @@ type index struct {
 
 // resolveEntry finds the archive of a repository object. Credentials stay with
 // the repository's own origin, wherever its index leads.
-func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (builtins.Artifact, error) {
+func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (_ builtins.Artifact, err error) {
 	base, err := parseURL(ref.URL)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = c.request(base).secrets().from(err) }()
 	i, err := c.index(ctx, base)
 	if err != nil {
 		return nil, err
