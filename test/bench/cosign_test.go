@@ -155,6 +155,12 @@ func (s *cosignScene) ours(b *testing.B, key, at string) process {
 	return process{tool(b, "chartseal"), []string{"eval", "--config", "cosign.yaml", "--stdin-input", "--format", "raw", query}, input, "true"}
 }
 
+// start is our process without any verification: what cannot be gone below.
+func (s *cosignScene) start(b *testing.B) process {
+	b.Helper()
+	return process{tool(b, "chartseal"), []string{"eval", "--config", "cosign.yaml", "--format", "raw", "1 == 1"}, nil, "true"}
+}
+
 func (s *cosignScene) theirs(b *testing.B, peer peerCosign, key, at string) process {
 	b.Helper()
 	// Without a root cosign would look for one at the other end of the world.
@@ -190,6 +196,9 @@ func (s *cosignScene) measure(b *testing.B, d distance) []row {
 	samples := map[string]sample{}
 	for range d.rounds {
 		samples["chartseal"] = append(samples["chartseal"], s.ours(b, "release", s.at()).run(b))
+		if d.delay == 0 {
+			samples["start"] = append(samples["start"], s.start(b).run(b))
+		}
 		for _, peer := range s.peers {
 			samples[peer.name] = append(samples[peer.name], s.theirs(b, peer, "release", s.at()).run(b))
 		}
@@ -201,6 +210,9 @@ func (s *cosignScene) measure(b *testing.B, d distance) []row {
 		r := row{name, peer.name, samples["chartseal"], samples[peer.name], compare(samples["chartseal"], samples[peer.name]), goal, 0}
 		measured = append(measured, r)
 		b.ReportMetric(r.ratio.median, "of-"+peer.name)
+		if start := samples["start"]; start != nil {
+			measured = append(measured, row{"its start alone", peer.name, start, r.theirs, compare(start, r.theirs), 0, 0})
+		}
 		if goal > 0 && r.ratio.median > 2*goal {
 			b.Errorf("ratio to %s is %.2f, goal %.2f", peer.name, r.ratio.median, goal)
 		}
