@@ -27,7 +27,7 @@ func configFile(t testing.TB, servers ...*registry.Server) string {
 
 func configHosts(t testing.TB, hosts ...string) string {
 	t.Helper()
-	var listed []map[string]any
+	listed := []map[string]any{}
 	for _, host := range hosts {
 		listed = append(listed, map[string]any{"host": host, "insecure": true})
 	}
