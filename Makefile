@@ -22,16 +22,16 @@ test: ## Run every test that needs only Go, make, gpg and a C compiler
 race: ## Run the same tests under the race detector
 	go test -race ./...
 
-interop: build tools ## Run the tests against real helm and gpg
+interop: build tools ## Run the tests against real helm, gpg, cosign and registries
 	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal go test -count=1 -timeout 30m ./test/interop/...
 
-bench: build tools ## Measure against real helm in one run, then our parts alone
+bench: build tools ## Measure against real helm and cosign in one run, then our parts alone
 	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...
 	go test -run '^$$' -bench . -benchmem ./builtins/...
 
 .PHONY: tools
-tools: # real helm and linters, built from modules of their own
-	test/tools/build.sh $(TOOLS) helm3 helm4 gatekeeper
+tools: # real helm, cosign and registry, built from modules of their own
+	test/tools/build.sh $(TOOLS) helm3 helm4 gatekeeper cosign2 cosign3 registry
 
 check: ## Check formatting, generated files, lint and Rego
 	.ci/check

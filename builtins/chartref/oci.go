@@ -12,9 +12,13 @@ import (
 // The grammars of the OCI distribution specification, "Pulling manifests".
 var (
 	repositoryPart = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
-	tagText        = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	tagText        = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]*$`)
 	digestText     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
+
+// maxTag is the specification's. It is not counted in the expression, which
+// would take long to compile.
+const maxTag = 128
 
 // maxRepository is where, as the specification warns, many clients end: host
 // and repository in one.
@@ -78,7 +82,7 @@ func canonicalTag(tag string) (string, error) {
 	if Version(tag) {
 		tag = strings.ReplaceAll(tag, "+", "_")
 	}
-	if !tagText.MatchString(tag) {
+	if !tagText.MatchString(tag) || len(tag) > maxTag {
 		return "", fmt.Errorf("tag %s is not 1 to 128 letters, digits, dots, hyphens and underscores", quote(tag))
 	}
 	return tag, nil

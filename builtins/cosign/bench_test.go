@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/cosign"
 	"github.com/chartseal/chartseal/test/registry"
 	"github.com/chartseal/chartseal/test/vsig"
@@ -62,5 +63,29 @@ func BenchmarkRegistry(b *testing.B) {
 				expect(b, w.call(w.ref(), byRelease), builtins.OK)
 			}
 		})
+	}
+}
+
+// BenchmarkWarm is the whole check of what the registry was asked for before:
+// with the verdict of a moment ago, and with a verdict anew.
+func BenchmarkWarm(b *testing.B) {
+	for name, ask := range map[string]object{"key": byRelease, "identity": byIdentityOf} {
+		w := newWorld(b)
+		w.env = w.newEnv(time.Hour)
+		w.sign(1, 0)
+		w.attach(w.keyless().Statement(w.digest, vsig.SignPredicate, nil).LogV2(w.vs.RekorV2).Stamp(w.vs, at).Bundle("0.3"))
+		expect(b, w.call(w.ref(), ask), builtins.OK)
+		ref, opts := chartref.Parse(w.ref()), marshal(ask)
+		for kept, apart := range map[string]time.Duration{"verdict kept": 0, "verdict anew": time.Hour} {
+			b.Run(name+", "+kept, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					w.env.Now = w.env.Now.Add(apart)
+					if rep := cosign.Verify.Call(b.Context(), w.env, ref, opts); !rep.Verified {
+						b.Fatal(rep.Reason)
+					}
+				}
+			})
+		}
 	}
 }

@@ -134,6 +134,16 @@ func TestPlaces(t *testing.T) {
 			answer("/v2/*/manifests/"+sbom, 503)(w)
 			w.sign(1, 0)
 		}},
+		{id: "a bundle listed by the type of its config", code: builtins.OK, set: func(w *world) { w.sign(1, 0); w.relist("application/vnd.oci.empty.v1+json") }},
+		{id: "a bundle listed without a type", code: builtins.OK, set: func(w *world) { w.sign(1, 0); w.relist("") }},
+		{id: "an SBOM listed by the type of its config", code: builtins.NoSignature, set: func(w *world) {
+			w.attach([]byte("an SBOM"), func(m *ocispec.Manifest) { m.ArtifactType = "application/spdx+json" })
+			w.relist("application/vnd.oci.empty.v1+json")
+		}, twin: func(w *world) {
+			w.attach([]byte("an SBOM"), func(m *ocispec.Manifest) { m.ArtifactType = "application/spdx+json" })
+			w.sign(1, 0)
+			w.relist("application/vnd.oci.empty.v1+json")
+		}},
 		{id: "referrer with two layers", code: builtins.MalformedBundle, set: func(w *world) {
 			w.attach([]byte("{}"), func(m *ocispec.Manifest) { m.Layers = append(m.Layers, m.Layers[0]) })
 		}},
@@ -187,6 +197,18 @@ func (w *world) list(n int, next func(*http.Request) string) {
 			rw.Header().Set("Link", "<"+next(r)+`>; rel="next"`)
 		}
 		_, _ = rw.Write(raw)
+	}})
+}
+
+// relist has the registry list every referrer by this type, or by none.
+func (w *world) relist(artifactType string) {
+	w.srv.Rule(registry.Rule{Path: "/v2/*/referrers/*", Edit: func(b []byte) []byte {
+		var index ocispec.Index
+		unmarshal(b, &index)
+		for i := range index.Manifests {
+			index.Manifests[i].ArtifactType = artifactType
+		}
+		return marshal(index)
 	}})
 }
 

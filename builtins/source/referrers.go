@@ -19,6 +19,13 @@ type referrer struct {
 	ArtifactType string `json:"artifactType"`
 }
 
+// mayBeBundle says whether the manifest is worth reading. Some list a referrer
+// by the type of its empty config, among them cosign v2 in the fallback tag:
+// then only the manifest itself tells what it is.
+func (r referrer) mayBeBundle() bool {
+	return strings.HasPrefix(r.ArtifactType, bundleType) || r.ArtifactType == emptyType || r.ArtifactType == ""
+}
+
 // referrers are what refers to a subject, by the place where they are listed.
 type referrers struct {
 	place string

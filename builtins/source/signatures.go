@@ -3,6 +3,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"mime"
 	"slices"
@@ -19,6 +20,7 @@ import (
 const (
 	bundleType        = "application/vnd.dev.sigstore.bundle"
 	simpleSigningType = "application/vnd.dev.cosign.simplesigning.v1+json"
+	emptyType         = "application/vnd.oci.empty.v1+json"
 )
 
 // parallel is how many requests one look for signatures has under way.
@@ -101,15 +103,11 @@ func (s *search) bundles(ctx context.Context) (builtins.SignaturePlace, time.Tim
 }
 
 func (s *search) bundlesAmong(ctx context.Context, listed []referrer) ([]builtins.StoredSignature, error) {
-	var found []referrer
+	var manifests []descriptor
 	for _, r := range listed {
-		if strings.HasPrefix(r.ArtifactType, bundleType) {
-			found = append(found, r)
+		if r.mayBeBundle() {
+			manifests = append(manifests, r.descriptor)
 		}
-	}
-	manifests := make([]descriptor, len(found))
-	for i, r := range found {
-		manifests[i] = r.descriptor
 	}
 	if err := s.afford(manifests); err != nil {
 		return nil, err
@@ -135,8 +133,8 @@ func (s *search) afford(blobs []descriptor) error {
 }
 
 // manifestsOf reads the manifests of referrers, for the one blob of each. A
-// manifest that refers to something else is passed over, as if it had not been
-// listed.
+// manifest that refers to something else or is no bundle is passed over, as if
+// it had not been listed.
 func (s *search) manifestsOf(ctx context.Context, manifests []descriptor) (blobs []descriptor, errs []error) {
 	type answer struct {
 		blob descriptor
@@ -176,13 +174,16 @@ func (s *search) each(n int, do func(i int)) {
 // bundleOf is the layer of a manifest that is a bundle.
 func (s *search) bundleOf(m manifest) (blob descriptor, ours bool, err error) {
 	var content struct {
-		Subject descriptor   `json:"subject"`
-		Layers  []descriptor `json:"layers"`
+		ArtifactType string       `json:"artifactType"`
+		Config       descriptor   `json:"config"`
+		Subject      descriptor   `json:"subject"`
+		Layers       []descriptor `json:"layers"`
 	}
 	if err = decodeSignature(m, &content); err != nil {
 		return descriptor{Digest: m.digest}, true, err
 	}
-	if content.Subject.Digest != s.subject {
+	kind := cmp.Or(content.ArtifactType, content.Config.MediaType)
+	if content.Subject.Digest != s.subject || !strings.HasPrefix(kind, bundleType) {
 		return descriptor{}, false, nil
 	}
 	if n := len(content.Layers); n != 1 || !strings.HasPrefix(content.Layers[0].MediaType, bundleType) {

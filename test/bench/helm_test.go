@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bench_test measures our command line against real helm verify: same
-// files, same machine, same run, one after the other in turns. `make bench`
-// builds both and prints the table.
+// Package bench_test measures our command line against real helm verify and
+// real cosign verify: same charts, same machine, same run, one after the other
+// in turns. `make bench` builds all and prints the table.
 package bench_test
 
 import (
@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 		printTable(os.Stdout, rows)
 		fmt.Printf("memory below %s is not told apart: the measuring process has that much itself\n", mebibytes(ownMemory()))
 	}
+	if len(counted) > 0 {
+		printRequests(os.Stdout, counted)
+	}
 	if err := os.RemoveAll(workspace); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -47,7 +50,7 @@ func tool(b testing.TB, name string) string {
 		path = os.Getenv("CHARTSEAL_BIN")
 	}
 	if _, err := os.Stat(path); err != nil {
-		b.Skip("CHARTSEAL_TOOLS names no folder with helm3 and helm4, or CHARTSEAL_BIN no chartseal; run make bench")
+		b.Skipf("CHARTSEAL_TOOLS names no folder with %s, or CHARTSEAL_BIN no chartseal; run make bench", name)
 	}
 	return path
 }

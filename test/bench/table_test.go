@@ -67,29 +67,39 @@ type row struct {
 	scenario, peer string
 	ours, theirs   sample
 	ratio          ratio
-	goal           float64 // of the ratio
+	goal           float64 // of the ratio, 0 is none
 	rssGoal        int64   // bytes, 0 is none
 }
 
 // met says whether the row reaches its goals.
-func (r row) met() bool { return r.ratio.median <= r.goal && r.rssMet() }
+func (r row) met() bool { return (r.goal == 0 || r.ratio.median <= r.goal) && r.rssMet() }
 
 func (r row) rssMet() bool { return r.rssGoal == 0 || r.ours.rss() <= r.rssGoal }
 
 func (r row) verdict() string {
-	if r.met() {
+	switch {
+	case r.goal == 0 && r.rssGoal == 0:
+		return ""
+	case r.met():
 		return "met"
 	}
 	return "missed"
+}
+
+func (r row) goalText() string {
+	if r.goal == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", r.goal)
 }
 
 func printTable(w io.Writer, rows []row) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tpeer\tours\tpeer's\tratio\t95 % interval\tgoal\tour CPU\tpeer's\tour RSS\tpeer's\tgoal\t\t")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f\t%.2f to %.2f\t%.2f\t%s\t%s\t%s\t%s\t%s\t%s\t\n",
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f\t%.2f to %.2f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n",
 			r.scenario, r.peer, milliseconds(r.ours.wall()), milliseconds(r.theirs.wall()), r.ratio.median, r.ratio.low, r.ratio.high,
-			r.goal, milliseconds(r.ours.cpu()), milliseconds(r.theirs.cpu()), mebibytes(r.ours.rss()), mebibytes(r.theirs.rss()), mebibytes(r.rssGoal), r.verdict())
+			r.goalText(), milliseconds(r.ours.cpu()), milliseconds(r.theirs.cpu()), mebibytes(r.ours.rss()), mebibytes(r.theirs.rss()), mebibytes(r.rssGoal), r.verdict())
 	}
 	_ = t.Flush()
 }

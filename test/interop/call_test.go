@@ -18,9 +18,18 @@ import (
 // configFile is a configuration that lists these servers.
 func configFile(t testing.TB, servers ...*registry.Server) string {
 	t.Helper()
-	var listed []map[string]any
+	var hosts []string
 	for _, s := range servers {
-		listed = append(listed, map[string]any{"host": s.Host(), "insecure": true})
+		hosts = append(hosts, s.Host())
+	}
+	return configHosts(t, hosts...)
+}
+
+func configHosts(t testing.TB, hosts ...string) string {
+	t.Helper()
+	listed := []map[string]any{}
+	for _, host := range hosts {
+		listed = append(listed, map[string]any{"host": host, "insecure": true})
 	}
 	content, err := json.Marshal(map[string]any{"registries": listed})
 	if err != nil {
@@ -32,13 +41,14 @@ func configFile(t testing.TB, servers ...*registry.Server) string {
 // newEnv is the environment that the command line would give a check.
 func newEnv(t testing.TB, servers ...*registry.Server) *builtins.Env {
 	t.Helper()
-	cfg := config.Default()
-	if len(servers) > 0 {
-		loaded, err := config.Load(configFile(t, servers...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg = loaded
+	return envOf(t, configFile(t, servers...))
+}
+
+func envOf(t testing.TB, configFile string) *builtins.Env {
+	t.Helper()
+	cfg, err := config.Load(configFile)
+	if err != nil {
+		t.Fatal(err)
 	}
 	env, err := cfg.Env(nil)
 	if err != nil {

@@ -74,11 +74,16 @@ func readFile(t *testing.T, path string) string {
 // verifyCosign asks the built-in itself.
 func verifyCosign(t *testing.T, srv *registry.Server, ref string, opts map[string]any) builtins.Report {
 	t.Helper()
+	return askCosign(t, newEnv(t, srv), ref, opts)
+}
+
+func askCosign(t *testing.T, env *builtins.Env, ref string, opts map[string]any) builtins.Report {
+	t.Helper()
 	raw, err := json.Marshal(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cosign.Verify.Call(t.Context(), newEnv(t, srv), chartref.Parse(ref), raw)
+	return cosign.Verify.Call(t.Context(), env, chartref.Parse(ref), raw)
 }
 
 // TestWhatCosignSigns has each version of cosign sign with each kind of key in
@@ -95,6 +100,7 @@ func TestWhatCosignSigns(t *testing.T) {
 	}{
 		{"v2, .sig", v2, nil, nil, true},
 		{"v2, bundle", v2, []string{"--new-bundle-format"}, nil, false},
+		{"v2, bundle under the fallback tag", v2, []string{"--new-bundle-format"}, []registry.Option{registry.WithoutReferrers()}, false},
 		{"v3, bundle", v3, []string{"--use-signing-config=false"}, nil, true},
 		{"v3, bundle under the fallback tag", v3, []string{"--use-signing-config=false"}, []registry.Option{registry.WithoutReferrers()}, true},
 		{"v3, .sig", v3, []string{"--use-signing-config=false", "--new-bundle-format=false"}, nil, true},
