@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ type world struct {
 	tag    string
 	url    string // of the archive that is in no registry
 	other  string // another host that is listed
-	clock  time.Time
+	clock  clock
 }
 
 type trust struct{ keys, roots map[string][]byte }
@@ -99,7 +100,8 @@ func newKey(curve elliptic.Curve) *ecdsa.PrivateKey {
 
 func newWorld(t testing.TB, options ...registry.Option) *world {
 	t.Helper()
-	w := &world{t: t, srv: registry.New(t, options...), vs: shared.vs, key: shared.key, tag: "1.2.3", clock: at.AddDate(2, 0, 0)}
+	w := &world{t: t, srv: registry.New(t, options...), vs: shared.vs, key: shared.key, tag: "1.2.3"}
+	w.clock.set(at.AddDate(2, 0, 0))
 	w.trust = trust{
 		keys:  map[string][]byte{"release": w.key.PublicKey()},
 		roots: map[string][]byte{"ours": w.vs.Root()},
@@ -115,7 +117,7 @@ func newWorld(t testing.TB, options ...registry.Option) *world {
 // world's clock; for 0, nothing of the registry at all.
 func (w *world) newEnv(listings time.Duration) *builtins.Env {
 	w.t.Helper()
-	clock := func() time.Time { return w.clock }
+	clock := w.clock.now
 	config := source.Config{
 		Registries: func(host string) (source.Registry, bool) {
 			return source.Registry{Insecure: true}, host == w.srv.Host() || host == w.other
@@ -130,13 +132,20 @@ func (w *world) newEnv(listings time.Duration) *builtins.Env {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(client.Close)
-	return &builtins.Env{Now: w.clock, Source: client, Trust: w.trust, Facts: source.NewFacts(1<<20, clock), Limits: config.Limits}
+	return &builtins.Env{Now: w.clock.now(), Source: client, Trust: w.trust, Facts: source.NewFacts(1<<20, clock), Limits: config.Limits}
 }
+
+// A clock may be read by a call that was answered at its deadline and has not
+// ended yet.
+type clock struct{ ns atomic.Int64 }
+
+func (c *clock) now() time.Time  { return time.Unix(0, c.ns.Load()).UTC() }
+func (c *clock) set(t time.Time) { c.ns.Store(t.UnixNano()) }
 
 // pass lets time pass.
 func (w *world) pass(d time.Duration) {
-	w.clock = w.clock.Add(d)
-	w.env.Now = w.clock
+	w.clock.set(w.clock.now().Add(d))
+	w.env.Now = w.clock.now()
 }
 
 func (w *world) ref() string { return "oci://" + w.srv.Host() + "/" + repo + ":" + w.tag }
