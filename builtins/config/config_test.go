@@ -272,9 +272,9 @@ func TestRefusals(t *testing.T) {
 		"two kinds":                  {with("username: robot, password_file: password, docker_config: docker.json"), "docker_config stands beside"},
 		"user name with colon":       {with("username: 'a:b', password_file: password"), "colon"},
 		"password file absent":       {with("username: robot, password_file: gone"), "no such file"},
-		"password file is a folder":  {with("username: robot, password_file: folder"), "no regular file"},
-		"password file is a FIFO":    {with("username: robot, password_file: fifo"), "no regular file"},
-		"password file is a device":  {with("username: robot, password_file: /dev/zero"), "no regular file"},
+		"password file is a folder":  {with("username: robot, password_file: folder"), "want a regular file"},
+		"password file is a FIFO":    {with("username: robot, password_file: fifo"), "want a regular file"},
+		"password file is a device":  {with("username: robot, password_file: /dev/zero"), "want a regular file"},
 		"password too long":          {with("username: robot, password_file: password-long"), "more than 4096 bytes"},
 		"password of two lines":      {with("username: robot, password_file: password-lines"), "more than one line"},
 		"password empty":             {with("username: robot, password_file: password-empty"), "is empty"},
@@ -284,7 +284,7 @@ func TestRefusals(t *testing.T) {
 		"docker: half a file":        {with("docker_config: docker-broken.json"), "not JSON of Docker's format"},
 		"docker: wrong type":         {with("docker_config: docker-type.json"), "not JSON of Docker's format"},
 		"docker: too long":           {with("docker_config: docker-long.json"), "more than 1048576 bytes"},
-		"docker: FIFO":               {with("docker_config: fifo"), "no regular file"},
+		"docker: FIFO":               {with("docker_config: fifo"), "want a regular file"},
 		"docker: other host":         {docker("gone.example.com"), "auths has 0 entries for gone.example.com"},
 		"docker: other port":         {docker("reg.example.com:5001"), "auths has 0 entries for reg.example.com:5001"},
 		"docker: two entries":        {docker("twice.example.com"), "auths has 2 entries"},
@@ -315,7 +315,7 @@ func TestFilesThatAreNone(t *testing.T) {
 	dir, _ := directory(t, "")
 	write(t, filepath.Join(dir, "long.yaml"), "#"+strings.Repeat("x", 1<<20))
 	for name, reason := range map[string]string{
-		"gone.yaml": "no such file", "folder": "no regular file", "fifo": "no regular file", "long.yaml": "more than 1048576 bytes",
+		"gone.yaml": "no such file", "folder": "want a regular file", "fifo": "want a regular file", "long.yaml": "more than 1048576 bytes",
 	} {
 		if _, err := config.Load(filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), reason) {
 			t.Errorf("%s: got %v, want %q", name, err, reason)

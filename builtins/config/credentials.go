@@ -7,13 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"syscall"
 	"unicode"
 
 	"github.com/chartseal/chartseal/builtins/chartref"
+	"github.com/chartseal/chartseal/builtins/trust"
 )
 
 // Credentials say where the credentials for a host are: a user name and a
@@ -146,19 +146,9 @@ func readRegular(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	raw, err := trust.ReadRegular(f, limit)
 	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(raw)) > limit {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, limit)
+		return nil, fmt.Errorf("%s %w", path, err)
 	}
 	return raw, nil
 }

@@ -148,14 +148,19 @@ func leadsOut(root *os.Root, name string, err error) bool {
 	return statErr == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
-// readRegular reads a regular file of at most limit bytes. What kind of file
-// it is and how long is asked of the open file.
 func readRegular(root *os.Root, name string, limit int64) ([]byte, error) {
 	f, err := open(root, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	return ReadRegular(f, limit)
+}
+
+// ReadRegular reads a regular file of at most limit bytes. What kind of file
+// it is and how long is asked of the open file, which has to be opened so that
+// a FIFO does not wait.
+func ReadRegular(f *os.File, limit int64) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -168,7 +173,7 @@ func readRegular(root *os.Root, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(raw)) > limit {
-		return nil, fmt.Errorf("has more than the %d bytes of limits.trust", limit)
+		return nil, fmt.Errorf("has more than %d bytes", limit)
 	}
 	return raw, nil
 }

@@ -284,7 +284,7 @@ func bad(t *testing.T) map[string]fault {
 		"P33 armored keyring without any": one("keyrings/web.asc", armored(t, nil), "keyrings/web.asc"),
 		"P33 half a keyring":              one("keyrings/web.gpg", raw[:len(raw)/2], "keyrings/web.gpg"),
 		"P33 keyring is text":             one("keyrings/web.asc", []byte("no key"), "keyrings/web.asc: not an OpenPGP keyring: "),
-		"over the limit":                  one("keyrings/web.gpg", make([]byte, builtins.DefaultLimits().Trust+1), "more than the 8388608 bytes of limits.trust"),
+		"over the limit":                  one("keyrings/web.gpg", make([]byte, builtins.DefaultLimits().Trust+1), "more than 8388608 bytes"),
 		"two files of one name": {
 			files:  map[string][]byte{"keyrings/web.gpg": raw, "keyrings/web.asc": armored(t, raw)},
 			reason: "keyrings/web.asc and keyrings/web.gpg have one name",
