@@ -63,8 +63,10 @@ func Define[O any](name, doc string, evidence any, plan func(env *Env, opts O) (
 func (b *Builtin) Call(ctx context.Context, env *Env, ref chartref.Ref, opts []byte) Report {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(env.Limits.Reference))
 	defer cancel()
+	mine := *env // the caller's own is his again when he has his answer
+	mine.call = call{b.Name, opts}
 	answer := make(chan Report, 1)
-	go func() { answer <- b.call(ctx, env, ref, opts) }()
+	go func() { answer <- b.call(ctx, &mine, ref, opts) }()
 	select {
 	case rep := <-answer:
 		return rep
@@ -96,9 +98,7 @@ func (b *Builtin) call(ctx context.Context, env *Env, ref chartref.Ref, opts []b
 		}
 		rep.fit(b.maxReport())
 	}()
-	mine := *env
-	mine.call = call{b.Name, opts}
-	judge, err := b.plan(&mine, opts)
+	judge, err := b.plan(env, opts)
 	if err != nil {
 		rep.conclude(Errorf(InvalidOptions, "%s: %s", b.Name, err.Error()))
 		return rep

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,9 +60,9 @@ type world struct {
 	env    *builtins.Env
 	digest string
 	tag    string
-	url    string // of the archive that is in no registry
-	other  string // another host that is listed
-	clock  time.Time
+	url    string       // of the archive that is in no registry
+	other  string       // another host that is listed
+	passed atomic.Int64 // nanoseconds; a check that is late may still ask
 }
 
 type trust struct{ keys, roots map[string][]byte }
@@ -99,7 +100,7 @@ func newKey(curve elliptic.Curve) *ecdsa.PrivateKey {
 
 func newWorld(t testing.TB, options ...registry.Option) *world {
 	t.Helper()
-	w := &world{t: t, srv: registry.New(t, options...), vs: shared.vs, key: shared.key, tag: "1.2.3", clock: at.AddDate(2, 0, 0)}
+	w := &world{t: t, srv: registry.New(t, options...), vs: shared.vs, key: shared.key, tag: "1.2.3"}
 	w.trust = trust{
 		keys:  map[string][]byte{"release": w.key.PublicKey()},
 		roots: map[string][]byte{"ours": w.vs.Root()},
@@ -115,12 +116,11 @@ func newWorld(t testing.TB, options ...registry.Option) *world {
 // world's clock; for 0, nothing of the registry at all.
 func (w *world) newEnv(listings time.Duration) *builtins.Env {
 	w.t.Helper()
-	clock := func() time.Time { return w.clock }
 	config := source.Config{
 		Registries: func(host string) (source.Registry, bool) {
 			return source.Registry{Insecure: true}, host == w.srv.Host() || host == w.other
 		},
-		Limits: builtins.DefaultLimits(), Listings: listings, Clock: clock,
+		Limits: builtins.DefaultLimits(), Listings: listings, Clock: w.now,
 	}
 	if listings > 0 {
 		config.CacheBytes = 1 << 20
@@ -130,14 +130,16 @@ func (w *world) newEnv(listings time.Duration) *builtins.Env {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(client.Close)
-	return &builtins.Env{Now: w.clock, Source: client, Trust: w.trust, Facts: source.NewFacts(1<<20, clock), Limits: config.Limits}
+	return &builtins.Env{Now: w.now(), Source: client, Trust: w.trust, Facts: source.NewFacts(1<<20, w.now), Limits: config.Limits}
 }
 
 // pass lets time pass.
 func (w *world) pass(d time.Duration) {
-	w.clock = w.clock.Add(d)
-	w.env.Now = w.clock
+	w.passed.Add(int64(d))
+	w.env.Now = w.now()
 }
+
+func (w *world) now() time.Time { return at.AddDate(2, 0, 0).Add(time.Duration(w.passed.Load())) }
 
 func (w *world) ref() string { return "oci://" + w.srv.Host() + "/" + repo + ":" + w.tag }
 
