@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/test/registry"
 )
@@ -203,5 +204,34 @@ func TestN9Endless(t *testing.T) {
 				wantCode(t, err, a.want)
 			}
 		})
+	}
+}
+
+// TestN23EchoAmongSignatures is about a registry that serves the chart and says
+// in the answers about its signatures what it was told in confidence.
+func TestN23EchoAmongSignatures(t *testing.T) {
+	t.Parallel()
+	const password = "CANARYpassword"
+	w := newWorld(t, registry.WithBasic("robot", password))
+	digest := w.PushChart("charts/web", "1.2.3", archive, nil)
+	echo := func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", r.Header.Get("Authorization"))
+		_, _ = fmt.Fprintf(rw, `{"mediaType": %q}`, r.Header.Get("Authorization"))
+	}
+	for _, path := range []string{"/v2/*/referrers/*", "/v2/*/manifests/sha256-*"} {
+		w.Rule(registry.Rule{Path: path, Handler: echo})
+	}
+	client := newClient(t, insecure(w.Server).with(w.Server, "robot", password))
+	a, err := client.Resolve(t.Context(), reference(t, "oci://"+w.Host()+"/charts/web@"+digest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	basic := base64.StdEncoding.EncodeToString([]byte("robot:" + password))
+	for _, place := range a.(builtins.Registered).Signed(t.Context(), chartref.Ref{}).Places {
+		if place.Err == nil {
+			t.Errorf("%s: an echo passes for an answer", place.Name)
+			continue
+		}
+		wantNoSecret(t, place.Name, place.Err, password, strings.TrimRight(basic, "="))
 	}
 }

@@ -91,7 +91,6 @@ func (s *search) pages(ctx context.Context) ([]referrer, error) {
 }
 
 func (s *search) page(ctx context.Context, at *url.URL) (raw []byte, next *url.URL, err error) {
-	defer func() { err = s.repo.secrets().from(err) }()
 	resp, err := s.repo.getURL(ctx, at, ociIndex)
 	if err != nil {
 		return nil, nil, err

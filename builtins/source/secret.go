@@ -86,3 +86,14 @@ func (r *repository) chart(m manifest) (chartManifest, error) {
 	chart, err := parseChart(m)
 	return chart, r.secrets().from(err)
 }
+
+// fromPlaces strikes the secrets from all that was wrong with places and with
+// what they hold.
+func (s secrets) fromPlaces(places []builtins.SignaturePlace) {
+	for i := range places {
+		places[i].Err = s.from(places[i].Err)
+		for j := range places[i].Signatures {
+			places[i].Signatures[j].Err = s.from(places[i].Signatures[j].Err)
+		}
+	}
+}

@@ -53,6 +53,7 @@ func (a *ociChart) Signed(ctx context.Context, elsewhere chartref.Ref) builtins.
 	all.Go(func() error { signed.Places[1], until[1] = look.simpleSignings(ctx); return nil })
 	all.Go(func() error { signed.Name, signed.Version, signed.Unnamed = a.name(ctx); return nil })
 	_ = all.Wait()
+	repo.secrets().fromPlaces(signed.Places)
 	if elsewhere.Host == "" {
 		signed.Fresh = slices.MinFunc(until[:], time.Time.Compare).Sub(repo.client.config.Clock())
 	}
