@@ -29,16 +29,13 @@ import (
 // lockCommand is lock with its two commands. What they may touch is filled
 // into env before they run.
 func lockCommand(env *builtins.Env) *cobra.Command {
-	lock := &cobra.Command{
+	lock := own(&cobra.Command{
 		Use:   "lock",
 		Short: "Pin and check the dependencies of charts",
 		Long:  "The commands end with 0 if all is well, 1 if a chart was rejected, 2 if they were called wrongly\nand 3 if a chart could not be judged.",
-	}
-	lock.AddCommand(lockCheckCommand(env), lockWriteCommand(env))
-	for _, cmd := range lock.Commands() {
-		cmd.SilenceErrors, cmd.SilenceUsage = true, true
-		cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage("%s: %v", cmd.CommandPath(), err) })
-	}
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	})
+	lock.AddCommand(own(lockCheckCommand(env)), own(lockWriteCommand(env)))
 	return lock
 }
 
@@ -48,8 +45,9 @@ func lockCheckCommand(env *builtins.Env) *cobra.Command {
 	var c lockCheck
 	cmd := &cobra.Command{
 		Use:   "check CHART...",
+		Args:  cobra.ArbitraryArgs,
 		Short: "Check locks, contents and bytes of charts' dependencies, as chart.lock_ok does",
-		Long:  "A CHART is a directory, an archive, a URL or an oci:// reference. With --recursive it is a folder, and\nthe charts somewhere in it are checked.",
+		Long:  "A CHART is a directory, an archive, a URL or an oci:// reference. With --recursive it is a folder, and\nthe unpacked charts somewhere in it are checked; name archives themselves.",
 		RunE: func(cmd *cobra.Command, charts []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
@@ -111,6 +109,7 @@ func readOptions(flag string) ([]byte, error) {
 // chartsIn finds the charts in folders. What lies in a chart is that chart's.
 func chartsIn(folders []string) (charts []string, err error) {
 	for _, folder := range folders {
+		before := len(charts)
 		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
@@ -128,6 +127,9 @@ func chartsIn(folders []string) (charts []string, err error) {
 		})
 		if err != nil {
 			return nil, usage("looking for charts: %v", err)
+		}
+		if len(charts) == before {
+			return nil, usage("%s holds no unpacked chart; name archives without --recursive", folder)
 		}
 	}
 	return charts, nil

@@ -61,9 +61,11 @@ func command() *cobra.Command {
 		if !judges(cmd) {
 			return nil
 		}
-		err := configure(env, *path)
-		cmd.SilenceUsage, cmd.SilenceErrors = err != nil, err != nil
-		return err
+		if err := configure(env, *path); err != nil {
+			cmd.SilenceUsage, cmd.SilenceErrors = true, true
+			return err
+		}
+		return nil
 	}
 	replace(root, versionCommand())
 	root.AddCommand(lockCommand(env))

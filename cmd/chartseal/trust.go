@@ -33,23 +33,6 @@ func trustCommand(path *string) *cobra.Command {
 	return parent
 }
 
-// own makes whatever goes wrong in a command of ours one sentence and an exit
-// code: that of a wrong usage, unless the command knows better.
-func own(cmd *cobra.Command) *cobra.Command {
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	fail := func(err error) error {
-		if err == nil || errors.As(err, new(exitError)) {
-			return err
-		}
-		return exitError{exitOf(err), cmd.CommandPath() + ": " + err.Error()}
-	}
-	run := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return fail(run(cmd, args)) }
-	cmd.Args = func(cmd *cobra.Command, args []string) error { return fail(cobra.NoArgs(cmd, args)) }
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fail(err) })
-	return cmd
-}
-
 func exitOf(err error) int {
 	switch {
 	case errors.As(err, new(tuf.Refused)):
