@@ -172,6 +172,9 @@ func (s *subject) holdPin() error {
 	if got := files.Digest(); got != s.pin.Files {
 		return tampered("its files are %s, %s says %s", got, pinFile, s.pin.Files)
 	}
+	if prov := files.Prov(); prov != "" && !(s.packed() && s.pin.Archive != "") {
+		return unproven("it holds %s, of which the pin of its files says nothing", quoted(prov))
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ package chart_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,42 @@ func TestKindsOfEvidence(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A .prov among templates is rendered from an archive, and so no file to leave
+// out of what is compared.
+func TestProvAmongTemplatesIsCompared(t *testing.T) {
+	t.Parallel()
+	evil := forge.Entry{Name: "templates/evil.prov", Body: "kind: Pod\n"}
+	inner := on("inner", "1.0.0", stable, "1.0.0")
+	holding := func(archive []byte) []forge.Entry {
+		return []forge.Entry{
+			{Name: "common/Chart.yaml", Body: chartYAML("common", "1.0.0", inner)},
+			{Name: "common/Chart.lock", Body: lockText([]dep{inner}, []dep{inner})},
+			{Name: "common/charts/inner-1.0.0.tgz", Body: string(archive)},
+		}
+	}
+	unpacked := func(archive []byte) *world {
+		w := newWorld(t, common)
+		w.publish(stable, "common", "1.0.0", forge.Archive(holding(subchart("inner", "1.0.0"))...))
+		delete(w.files, tgz)
+		for _, e := range holding(archive) {
+			w.files["charts/"+e.Name] = e.Body
+		}
+		return w
+	}
+	unpacked(subchart("inner", "1.0.0")).check(t).want(t, builtins.OK, "", "")
+	unpacked(subchart("inner", "1.0.0", evil)).check(t).want(t, builtins.DependencyTampered, "", "")
+
+	repacked := func(extra ...forge.Entry) *world {
+		w := newWorld(t, tools)
+		w.options["content"] = []string{"lock"}
+		maps.DeleteFunc(w.files, func(path, _ string) bool { return strings.HasPrefix(path, "charts/tools/") })
+		w.files["charts/tools-1.2.3.tgz"] = string(subchart("tools", "1.2.3", extra...))
+		return w
+	}
+	repacked().check(t).want(t, builtins.OK, "", "")
+	repacked(evil).check(t).want(t, builtins.ContentUnverified, "", "evil.prov")
 }
 
 // A dependency that cosign signed, as what its repository serves beside it says.

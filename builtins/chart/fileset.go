@@ -23,8 +23,11 @@ import (
 // A FileSet is what is left of a chart when Helm packs another one around it:
 // digests by path, with subcharts unpacked in charts/<name>/. Chart.yaml and
 // Chart.lock are there by value, as the JSON of what Helm reads, since Helm
-// writes them anew. Left out are what Helm drops or moves elsewhere: what
-// begins with _ or . in charts/, and files that end in .prov.
+// writes them anew. Left out is what Helm loads from no charts/: what begins
+// with _ or . there, and the .prov of archives.
+//
+// Any other .prov is lost when Helm packs the chart, but rendered like any file
+// while the chart is an archive itself. So it may be missing, and never more.
 type FileSet map[string]string
 
 // NewFileSet fails, with AmbiguousArchive, for a chart with two subcharts of
@@ -63,7 +66,7 @@ func newFileSet(c *archive.Chart, at string, ignored ignored) (FileSet, error) {
 
 func dropped(path string) bool {
 	name, inCharts := strings.CutPrefix(path, "charts/")
-	return pathpkg.Ext(path) == ".prov" || inCharts && strings.IndexAny(name, "_.") == 0
+	return inCharts && (isProv(path) || strings.IndexAny(name, "_.") == 0)
 }
 
 // byValue replaces the digests of what Helm writes anew. An apiVersion v1
@@ -104,24 +107,42 @@ func (s FileSet) put(name string, below FileSet) error {
 	return nil
 }
 
-// Digest is one digest for the whole set: sha256:<hex> of a line for each
-// file, sorted by path, as sha256sum writes them: digest, two blanks, path.
+// Digest is one digest for what always stays of the set, which no .prov does:
+// sha256:<hex> of a line for each file, sorted by path, as sha256sum writes
+// them: digest, two blanks, path.
 func (s FileSet) Digest() string {
 	var lines bytes.Buffer
 	for _, path := range slices.Sorted(maps.Keys(s)) {
+		if isProv(path) {
+			continue
+		}
 		lines.WriteString(s[path] + "  " + path + "\n")
 	}
 	return builtins.SHA256(lines.Bytes())
 }
 
+// Prov is the first .prov in the set, "" if there is none: [FileSet.Digest]
+// says nothing of it.
+func (s FileSet) Prov() string {
+	for _, path := range slices.Sorted(maps.Keys(s)) {
+		if isProv(path) {
+			return path
+		}
+	}
+	return ""
+}
+
+func isProv(path string) bool { return pathpkg.Ext(path) == ".prov" }
+
 // Diff is the first path, in order, at which s and other differ, with the
-// digests that they have there; "none" where one has no such file. If nothing
-// differs, path is "".
+// digests that they have there; "none" where one has no such file. A .prov that
+// s has lost is no difference. If nothing differs, path is "".
 func (s FileSet) Diff(other FileSet) (path, in, inOther string) {
 	all := maps.Clone(s)
 	maps.Copy(all, other)
 	for _, path := range slices.Sorted(maps.Keys(all)) {
-		if s[path] != other[path] {
+		lost := isProv(path) && s[path] == ""
+		if s[path] != other[path] && !lost {
 			return path, orNone(s[path]), orNone(other[path])
 		}
 	}

@@ -72,7 +72,7 @@ lock. archive is the digest of the file in charts/, "" for a folder. files is
 the digest of the set of files: of the lines "<sha256>  <path>", each ended by a
 newline, sorted by path. Paths are from the dependency's root, those of its own
 dependencies beneath charts/<name>/. Files are taken without a byte order mark.
-Left out are those that end in .prov and what begins with _ or . in a charts/.
+Left out is what ends in .prov, and what begins with _ or . in a charts/.
 For Chart.yaml the digest is of the JSON that helm push writes as the config,
 for Chart.lock of the JSON of Helm's fields in it: generated, digest,
 dependencies. files is "" for an archive that holds two charts of one name.`

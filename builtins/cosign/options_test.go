@@ -42,7 +42,7 @@ func TestOptions(t *testing.T) {
 		{"C8 two PEM blocks", object{"public_key": key + key}, "more follows the first PEM block"},
 		{"C8 text before the block", object{"public_key": "my key\n" + key}, "-----BEGIN PUBLIC KEY-----"},
 		{"C8 a certificate", object{"public_key": certificate()}, "CERTIFICATE"},
-		{"C8 RSA-1024", object{"public_key": rsa1024()}, "1024 bits is too short"},
+		{"C8 RSA-1024", object{"public_key": rsa1024()}, "has 1024 bits, want 2048 to 8192"},
 		{"C8 empty", object{"public_key": ""}, "-----BEGIN PUBLIC KEY-----"},
 		{"unknown key", object{"public_keys": []string{"nobody"}}, `no key "nobody"`},
 		{"unknown root", object{"identities": who, "trusted_root": "nowhere"}, `no root "nowhere"`},

@@ -24,8 +24,12 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 )
 
-// minRSABits is the least size of an RSA key that may sign.
-const minRSABits = 2048
+// The sizes of RSA keys that may sign. A certificate is its author's work until
+// its chain is proven, and the time that a key takes grows with its square.
+const (
+	minRSABits = 2048
+	maxRSABits = 8192
+)
 
 // A PublicKey is a key that may sign.
 type PublicKey struct {
@@ -103,8 +107,8 @@ func algorithmOf(key crypto.PublicKey) (string, error) {
 	case ed25519.PublicKey:
 		return "ed25519", nil
 	case *rsa.PublicKey:
-		if bits := key.N.BitLen(); bits < minRSABits {
-			return "", fmt.Errorf("an RSA key of %d bits is too short, want at least %d", bits, minRSABits)
+		if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits {
+			return "", fmt.Errorf("an RSA key has %d bits, want %d to %d", bits, minRSABits, maxRSABits)
 		}
 		return fmt.Sprintf("rsa%d", key.N.BitLen()), nil
 	}

@@ -112,6 +112,9 @@ func (p *plan) judgeSigned(ctx context.Context, found builtins.Signed, ref chart
 	for _, place := range found.Places {
 		votes.fail(place)
 		for _, stored := range place.Signatures {
+			if err := ctx.Err(); err != nil {
+				return builtins.Errorf(builtins.Timeout, "judging signatures: %w", err)
+			}
 			votes.add(stored.Digest, func() (builtins.Signer, error) { return p.verifyStored(ctx, stored, subject) })
 		}
 	}
