@@ -29,7 +29,8 @@ var mayImport = map[string][]string{
 	"builtins/config":          {"builtins", "builtins/chartref", "builtins/source", "builtins/trust"},
 	"builtins/all":             {"builtins", "builtins/chart", "builtins/cosign", "builtins/helm"},
 	"builtins/opa":             {"builtins", "builtins/chartref"},
-	"cmd/chartseal":            {"builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
+	"cmd/chartseal/start":      {},
+	"cmd/chartseal":            {"cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 
 // What of others a package must stay free of, directly or through anything

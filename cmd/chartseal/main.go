@@ -16,6 +16,7 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/all"
 	"github.com/chartseal/chartseal/builtins/opa"
+	"github.com/chartseal/chartseal/cmd/chartseal/start"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -58,6 +59,9 @@ func command() *cobra.Command {
 	}, "chartseal")
 	path := root.PersistentFlags().String("config", "", "chartseal.yaml with trust, registries and limits (default $"+configVariable+"); not OPA's --config-file")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Name() == "run" {
+			start.Serve()
+		}
 		if !judges(cmd) {
 			return nil
 		}
