@@ -69,7 +69,7 @@ func newLevel(b branch, r *rules) *level {
 	l.wanted = l.wants(r)
 	for _, sub := range l.chart.Subcharts {
 		place := l.path(sub.Path)
-		l.vendored = append(l.vendored, newVendored(sub, place, l.ignored.has(place, sub.Digest == "")))
+		l.vendored = append(l.vendored, newVendored(sub, place, l.ignored.hides(sub, place)))
 	}
 	return l
 }

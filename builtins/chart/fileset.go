@@ -47,7 +47,7 @@ func newFileSet(c *archive.Chart, at string, ignored ignored) (FileSet, error) {
 	}
 	for _, sub := range c.Subcharts {
 		place := pathpkg.Join(at, sub.Path)
-		if ignored.has(place, sub.Digest == "") {
+		if ignored.hides(sub, place) {
 			continue
 		}
 		if sub.Refused != nil {
@@ -189,6 +189,13 @@ func (i ignored) has(path string, dir bool) bool {
 		}
 	}
 	return i(path, dir)
+}
+
+// hides says whether Helm finds no chart where sub lies: itself is hidden or,
+// of a folder, the Chart.yaml in it.
+func (i ignored) hides(sub archive.Subchart, place string) bool {
+	folder := sub.Digest == ""
+	return i.has(place, folder) || folder && i.has(place+"/Chart.yaml", false)
 }
 
 // inside is what is hidden in sub: nothing in an archive, where Helm does not look.

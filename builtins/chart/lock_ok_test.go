@@ -215,6 +215,7 @@ var mutations = []mutation{
 		w.files[".helmignore"] = "charts/evil\n"
 	}, twin: put(".helmignore", "charts/evil\n"), code: builtins.DependencyUndeclared, path: "charts/evil", reason: "evil"},
 	{name: "A26 dependency that .helmignore hides", change: put(".helmignore", "*.tgz\n"), twin: put(".helmignore", "*.bak\n"), code: builtins.DependencyMissing, path: tgz, reason: ".helmignore hides it"},
+	{name: "A26 all of a dependency that .helmignore hides", change: put(".helmignore", "charts/tools/*\n"), twin: put(".helmignore", "charts/other/*\n"), code: builtins.DependencyMissing, path: "charts/tools", reason: ".helmignore hides it"},
 	{name: "A26 file of a dependency that .helmignore hides", change: put(".helmignore", "service.yaml\n"), code: builtins.DependencyTampered, path: "charts/tools", reason: "its files are"},
 	{name: "A26 lock that .helmignore hides", change: put(".helmignore", "Chart.lock\n"), code: builtins.LockMissing, path: "Chart.lock", reason: "no lock"},
 	{name: "A26 .helmignore that Helm cannot read", change: put(".helmignore", "a/**\n"), code: builtins.MalformedChart, reason: "double-star"},
