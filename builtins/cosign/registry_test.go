@@ -165,11 +165,12 @@ func TestPlaces(t *testing.T) {
 			if rep.Digest != w.digest {
 				t.Errorf("digest %s, want %s", rep.Digest, w.digest)
 			}
-			if tt.twin != nil {
-				w := newWorld(t, tt.options...)
-				tt.twin(w)
-				expect(t, w.call(w.ref(), tt.ask), builtins.OK)
+			if tt.twin == nil { // the same registry, healthy
+				tt.twin = func(w *world) { w.sign(0, 1) }
 			}
+			twin := newWorld(t, tt.options...)
+			tt.twin(twin)
+			expect(t, twin.call(twin.ref(), tt.ask), builtins.OK)
 		})
 	}
 }
