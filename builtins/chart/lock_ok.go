@@ -198,13 +198,7 @@ func withoutPins(c *archive.Chart) *archive.Chart {
 
 // asked holds the chart against the name and version that were asked for.
 func (p *plan) asked(ref chartref.Ref, c *archive.Chart) error {
-	name, version := ref.Expected()
-	if p.chart.Name != nil {
-		name = *p.chart.Name
-	}
-	if p.chart.Version != nil {
-		version = *p.chart.Version
-	}
+	name, version := p.chart.Of(ref)
 	switch {
 	case name != "" && name != c.Metadata.Name:
 		return builtins.Errorf(builtins.NameMismatch, "%s was asked for, the chart is %s", quoted(name), quoted(c.Metadata.Name))

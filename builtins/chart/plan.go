@@ -45,10 +45,8 @@ func (o LockOKOptions) plan(env *builtins.Env) (*plan, error) {
 			return nil, err
 		}
 	}
-	for option, value := range map[string]*string{"chart.name": o.Chart.Name, "chart.version": o.Chart.Version} {
-		if value != nil && *value == "" {
-			return nil, fmt.Errorf("%s is empty: leave it out", option)
-		}
+	if err := o.Chart.Check(); err != nil {
+		return nil, err
 	}
 	return p, p.weigh(env, o)
 }
