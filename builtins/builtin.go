@@ -63,10 +63,8 @@ func Define[O any](name, doc string, evidence any, plan func(env *Env, opts O) (
 func (b *Builtin) Call(ctx context.Context, env *Env, ref chartref.Ref, opts []byte) Report {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(env.Limits.Reference))
 	defer cancel()
-	mine := *env
-	mine.call = call{b.Name, opts}
 	answer := make(chan Report, 1)
-	go func() { answer <- b.call(ctx, &mine, ref, opts) }()
+	go func() { answer <- b.Run(ctx, env, ref, opts) }()
 	select {
 	case rep := <-answer:
 		return rep
@@ -80,6 +78,17 @@ func (b *Builtin) Call(ctx context.Context, env *Env, ref chartref.Ref, opts []b
 		rep.conclude(Errorf(Timeout, "no verdict before the deadline"))
 		return rep
 	}
+}
+
+// Run is [Builtin.Call] for who can wait: it returns when all is done that was
+// begun, also where that takes longer than its time. It is for engines that
+// count what is under way.
+func (b *Builtin) Run(ctx context.Context, env *Env, ref chartref.Ref, opts []byte) Report {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(env.Limits.Reference))
+	defer cancel()
+	mine := *env
+	mine.call = call{b.Name, opts}
+	return b.call(ctx, &mine, ref, opts)
 }
 
 // grace is how long a check may take to say that it was interrupted. One that

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -23,6 +24,10 @@ type Env struct {
 	Facts  Facts // what was found out before; may be nil
 	Limits Limits
 	Log    *slog.Logger // for panics only; nil is silent
+
+	// NamedTrust refuses trust material that stands in the options themselves:
+	// where these come from the keys of a provider, only names are trusted.
+	NamedTrust bool
 
 	call call // set by [Builtin.Call]
 }
@@ -91,7 +96,16 @@ type Material struct {
 	Digest string // sha256:<hex> of Raw
 }
 
-// InlineMaterial is material that stands in the options themselves.
+// Inline is material that stands in the options themselves. It is refused
+// where only named trust is permitted.
+func (env *Env) Inline(raw []byte) (Material, error) {
+	if env.NamedTrust {
+		return Material{}, errors.New("trust stands in the options themselves, and here it is given by name only: put it into the trust directory")
+	}
+	return InlineMaterial(raw), nil
+}
+
+// InlineMaterial is material without a name, from the options or fetched.
 func InlineMaterial(raw []byte) Material { return Material{Raw: raw, Digest: SHA256(raw)} }
 
 // SHA256 is the digest of b as it is written everywhere: sha256:<hex>.

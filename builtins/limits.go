@@ -39,8 +39,8 @@ type Limits struct {
 	Token     int64 `json:"token" doc:"bytes of a token service's answer"`
 
 	Connect   Duration `json:"connect" doc:"time to connect, TLS included"`
-	Silence   Duration `json:"silence" doc:"time without a byte while reading"`
-	Reference Duration `json:"reference" doc:"time for one reference in all"`
+	Silence   Duration `json:"silence" doc:"time without a byte while reading; 500ms in the provider"`
+	Reference Duration `json:"reference" doc:"time for one reference in all; 1.4s in the provider"`
 }
 
 // DefaultLimits are the limits of the command line.

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -21,6 +22,10 @@ type Report struct {
 	Chart    Chart         `json:"chart" doc:"the chart that was read"`
 	Checks   []CheckResult `json:"checks" doc:"what was checked, in order"`
 	Trust    string        `json:"trust" doc:"digest of the trust material that decided"`
+
+	// Until is the moment up to which everything that was remembered, and that
+	// the report rests on, is taken as current; zero if there is none.
+	Until time.Time `json:"-"`
 
 	// Evidence holds the fields that only this check's reports have: a
 	// struct whose fields stand beside those above.
@@ -110,6 +115,13 @@ func (r *Report) conclude(err error) {
 	if err != nil {
 		r.Reason = Printable(err.Error())
 	}
+}
+
+// Verdict is the report on err where no check could be asked.
+func Verdict(err error) Report {
+	var rep Report
+	rep.conclude(err)
+	return rep
 }
 
 // maxForeign is how much foreign text a reason may carry; a reason may have

@@ -29,7 +29,9 @@ var mayImport = map[string][]string{
 	"builtins/config":          {"builtins", "builtins/chartref", "builtins/source", "builtins/trust"},
 	"builtins/all":             {"builtins", "builtins/chart", "builtins/cosign", "builtins/helm"},
 	"builtins/opa":             {"builtins", "builtins/chartref"},
+	"provider":                 {"builtins", "builtins/chartref"},
 	"cmd/chartseal/start":      {},
+	"cmd/chartseal-provider":   {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/trust", "provider"},
 	"cmd/chartseal":            {"cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 
@@ -46,6 +48,7 @@ var mustNotReach = map[string][]string{
 	"builtins/source":   {"github.com/open-policy-agent/opa/"},
 	"builtins/trust":    {"github.com/open-policy-agent/opa/"},
 	"builtins/opa":      {module + "builtins/source"},
+	"provider":          {"github.com/open-policy-agent/opa/", "k8s.io/"},
 }
 
 // What of the standard library and others a package must not import itself.

@@ -6,11 +6,15 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	yamlv2 "go.yaml.in/yaml/v2"
@@ -25,8 +29,12 @@ type Config struct {
 	Registries []Registry      `json:"registries" doc:"OCI registries and chart repositories of which something is to be said"`
 	Limits     builtins.Limits `json:"limits" doc:"what one reference may cost"`
 	Cache      Cache           `json:"cache" doc:"what is remembered in memory"`
+	Server     Server          `json:"server" doc:"provider: where it listens, and to whom"`
+	Gatekeeper Gatekeeper      `json:"gatekeeper" doc:"provider: the times that Gatekeeper is set to; each must be less than the next"`
 
-	hosts map[string]host // what registries come to, by canonical host
+	hosts  map[string]host // what registries come to, by canonical host
+	dir    string          // of the file
+	digest string
 }
 
 // Trust says where named trust material is.
@@ -46,6 +54,7 @@ func Default() *Config {
 	return &Config{
 		Limits: builtins.DefaultLimits(),
 		Cache:  Cache{Bytes: 64 << 20, Listings: builtins.Duration(30 * time.Second)},
+		Server: defaultServer(), Gatekeeper: defaultGatekeeper(),
 	}
 }
 
@@ -63,15 +72,15 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := parse(raw, filepath.Dir(path))
+	config, err := parse(raw, filepath.Dir(path), Default())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return config, nil
 }
 
-func parse(raw []byte, dir string) (*Config, error) {
-	config := Default()
+// parse reads the file into config, which has the defaults.
+func parse(raw []byte, dir string, config *Config) (*Config, error) {
 	if err := decode(raw, config); err != nil {
 		return nil, err
 	}
@@ -81,10 +90,16 @@ func parse(raw []byte, dir string) (*Config, error) {
 	if config.Cache.Bytes < 0 || config.Cache.Bytes > mostBytes {
 		return nil, fmt.Errorf("cache.bytes is %d, want 0 to %d", config.Cache.Bytes, int64(mostBytes))
 	}
-	config.Trust.Directory = beside(dir, config.Trust.Directory)
+	for _, path := range []*string{&config.Trust.Directory, &config.Server.TLS.CertFile, &config.Server.TLS.KeyFile, &config.Server.Clients.CAFile} {
+		*path = beside(dir, *path)
+	}
 	hosts, err := readRegistries(config.Registries, dir)
-	config.hosts = hosts
-	return config, err
+	if err != nil {
+		return nil, err
+	}
+	config.hosts, config.dir = hosts, dir
+	config.digest = config.sum(raw)
+	return config, nil
 }
 
 // decode goes through JSON, since that is where encoding/json can be held to
@@ -114,6 +129,38 @@ func soleDocument(raw []byte) error {
 		return errors.New("file holds more than one YAML document")
 	}
 	return nil
+}
+
+// Files are the files with credentials that the configuration names. What they
+// hold is part of it: when one changes, it is to be loaded again.
+func (c *Config) Files() (files []string) {
+	for _, r := range c.Registries {
+		if r.Credentials == nil {
+			continue
+		}
+		for _, path := range []string{r.Credentials.PasswordFile, r.Credentials.DockerConfig} {
+			if path != "" {
+				files = append(files, beside(c.dir, path))
+			}
+		}
+	}
+	return files
+}
+
+// Digest is another one when anything is other that the file says, or that the
+// files with credentials do.
+func (c *Config) Digest() string { return c.digest }
+
+func (c *Config) sum(raw []byte) string {
+	h := sha256.New()
+	h.Write(raw)
+	for _, name := range slices.Sorted(maps.Keys(c.hosts)) {
+		if credentials := c.hosts[name].credentials; credentials != nil {
+			username, password := credentials()
+			fmt.Fprintf(h, "%q %q %q\n", name, username, password)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // mostBytes is more than any limit can mean, and far from overflow.

@@ -232,7 +232,7 @@ func TestRefusals(t *testing.T) {
 		"no YAML":                 {"trust: [", "line 1"},
 		"tab":                     {"trust:\n\tdirectory: x", "line 2"},
 		"second document":         {"trust: {}\n---\nlimits: {}", "more than one YAML document"},
-		"unknown field":           {"trsut: {}", `unknown field "trsut"; known are cache, limits, registries, trust`},
+		"unknown field":           {"trsut: {}", `unknown field "trsut"; known are cache, gatekeeper, limits, registries, server, trust`},
 		"unknown field below":     {"trust: {dir: x}", `file.trust has the unknown field "dir"; known are directory`},
 		"field in another case":   {"Trust: {}", `unknown field "Trust"`},
 		"field twice":             {"trust: {}\ntrust: {}", `already set in map`},

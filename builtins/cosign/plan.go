@@ -54,7 +54,11 @@ func (o VerifyOptions) keys(env *builtins.Env) (keys []*PublicKey, materials []b
 		materials = append(materials, material)
 	}
 	if o.PublicKey != nil {
-		materials = append(materials, builtins.InlineMaterial([]byte(*o.PublicKey)))
+		material, err := env.Inline([]byte(*o.PublicKey))
+		if err != nil {
+			return nil, nil, fmt.Errorf("public_key: %w", err)
+		}
+		materials = append(materials, material)
 	}
 	seen := map[string]bool{}
 	for _, material := range materials {
@@ -88,13 +92,13 @@ func (o VerifyOptions) root(env *builtins.Env) (root.TrustedMaterial, []builtins
 	if o.TrustedRoot == nil {
 		return nil, nil, nil
 	}
-	material := builtins.InlineMaterial([]byte(*o.TrustedRoot))
-	if !strings.HasPrefix(strings.TrimSpace(*o.TrustedRoot), "{") {
-		named, err := env.Trust.TrustedRoot(*o.TrustedRoot)
-		if err != nil {
-			return nil, nil, fmt.Errorf("trusted_root: %w", err)
-		}
-		material = named
+	find := env.Trust.TrustedRoot
+	if strings.HasPrefix(strings.TrimSpace(*o.TrustedRoot), "{") {
+		find = func(text string) (builtins.Material, error) { return env.Inline([]byte(text)) }
+	}
+	material, err := find(*o.TrustedRoot)
+	if err != nil {
+		return nil, nil, fmt.Errorf("trusted_root: %w", err)
 	}
 	// Parsed it takes about as much as it has bytes, once more per certificate.
 	trusted, err := builtins.Remember(env, "cosign/root", material.Digest, func(root.TrustedMaterial) int64 { return int64(4 * len(material.Raw)) }, func() (root.TrustedMaterial, error) {

@@ -148,17 +148,25 @@ func (p *plan) load(byName string, names []string, inlined string, inline *strin
 	if inline == nil {
 		return r, nil
 	}
-	raw, err := decodeInline(*inline, p.env.Limits.Trust)
-	if err == nil {
-		err = r.add(p.env, builtins.InlineMaterial(raw))
-	}
-	switch {
+	switch err := p.inline(&r, *inline); {
 	case err != nil && keyringName.MatchString(*inline):
 		return rings{}, fmt.Errorf("%s is not an OpenPGP keyring; names of keyrings go in %s", inlined, byName)
 	case err != nil:
 		return rings{}, fmt.Errorf("%s: %w", inlined, err)
 	}
 	return r, nil
+}
+
+func (p *plan) inline(r *rings, text string) error {
+	raw, err := decodeInline(text, p.env.Limits.Trust)
+	if err != nil {
+		return err
+	}
+	m, err := p.env.Inline(raw)
+	if err != nil {
+		return err
+	}
+	return r.add(p.env, m)
 }
 
 // keyringName is what nobody would write for a keyring itself.

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/config"
+	"github.com/chartseal/chartseal/builtins/source"
+	"github.com/chartseal/chartseal/builtins/trust"
+	"github.com/chartseal/chartseal/provider"
+)
+
+// loaded is all that the configuration says and names, certificates aside.
+type loaded struct {
+	config *config.Config
+	trust  *trust.Snapshot
+	client *source.Client
+	facts  builtins.Facts
+}
+
+// load reads the configuration and what it names. Of before it keeps what a
+// change of trust alone does not touch: connections, and facts, which are about
+// content. A changed configuration begins anew.
+func load(path string, before *loaded) (*loaded, error) {
+	read, err := config.LoadProvider(path)
+	if err != nil {
+		return nil, err
+	}
+	store, err := trust.Open(read.Trust.Directory, read.Limits)
+	if err != nil {
+		return nil, err
+	}
+	next := &loaded{config: read, trust: store.Current()}
+	if before != nil && before.config.Digest() == read.Digest() {
+		next.client, next.facts = before.client, before.facts
+		return next, nil
+	}
+	next.facts = source.NewFacts(read.Cache.Bytes/4, nil)
+	next.client, err = source.New(read.ProviderSource())
+	return next, err
+}
+
+// same says whether verdicts would be the same.
+func (l *loaded) same(other *loaded) bool {
+	return l.client == other.client && l.trust.Digest() == other.trust.Digest()
+}
+
+// basis is what checks are made on.
+func (l *loaded) basis(log *slog.Logger) provider.Basis {
+	return provider.Basis{
+		Env:        l.config.ProviderEnv(l.client, l.facts, l.trust, log),
+		Key:        time.Duration(l.config.Limits.Reference),
+		Deadline:   time.Duration(l.config.Gatekeeper.Deadline),
+		Background: time.Duration(l.config.Gatekeeper.Background),
+		Verdicts:   time.Duration(l.config.Cache.Listings), VerdictBytes: l.config.Cache.Bytes / 4,
+	}
+}
+
+// files are all that is looked at for changes.
+func (l *loaded) files(path string) []string {
+	server := l.config.Server
+	all := append(l.config.Files(), path, l.config.Trust.Directory, server.TLS.CertFile, server.TLS.KeyFile, server.Clients.CAFile)
+	return slices.DeleteFunc(all, func(path string) bool { return path == "" })
+}
+
+// material reads the certificates that a configuration names.
+func material(server config.Server) (m provider.Material, err error) {
+	read := func(path string) (raw []byte) {
+		if err == nil {
+			raw, err = server.Read(path)
+		}
+		return raw
+	}
+	m.Certificate, m.Key = read(server.TLS.CertFile), read(server.TLS.KeyFile)
+	if server.Clients.Unauthenticated {
+		return m, err
+	}
+	m.ClientCAs, m.ClientNames = read(server.Clients.CAFile), server.Clients.Names
+	if err == nil && len(m.ClientCAs) == 0 {
+		err = fmt.Errorf("%s is empty", server.Clients.CAFile)
+	}
+	return m, err
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/chartseal/chartseal/builtins/all"
+	"github.com/chartseal/chartseal/provider"
+)
+
+// defaultDrain is long enough for Kubernetes to take a Pod that stops out of
+// its Service.
+const defaultDrain = 5 * time.Second
+
+type options struct {
+	path  string
+	drain time.Duration
+	log   *slog.Logger
+}
+
+// serve answers until ctx ends or it is told to stop.
+func serve(ctx context.Context, o options) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	registry := newRegistry()
+	l, err := newLive(o.path, o.log)
+	if err != nil {
+		return err
+	}
+	l.provider = provider.New(provider.Config{Checks: all.Builtins, Log: o.log, Metrics: registry}, l.now.basis(o.log))
+	l.register(registry)
+	listener, health, err := l.listen()
+	if err != nil {
+		return err
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	go watch(ctx, l.files, hangup, l.reload)
+	o.log.Info("serving", slog.String("listen", listener.Addr().String()), slog.String("version", version),
+		slog.String("trust", l.now.trust.Digest()), slog.Uint64("generation", l.provider.Generation()))
+	server := &provider.Server{
+		Provider: l.provider, TLS: l.tls, Log: o.log, Drain: o.drain,
+		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+	}
+	if err := server.Serve(ctx, listener, health); err != nil {
+		return serveError{err}
+	}
+	o.log.Info("stopped")
+	return nil
+}
+
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "chartseal_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version},
+	}, func() float64 { return 1 })
+	registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// live is what the provider answers on now, and how that changes while it does.
+type live struct {
+	path     string
+	log      *slog.Logger
+	now      *loaded
+	tls      *provider.TLS
+	provider *provider.Provider
+
+	succeeded  prometheus.Gauge
+	successful prometheus.Gauge
+}
+
+func newLive(path string, log *slog.Logger) (*live, error) {
+	now, err := load(path, nil)
+	if err != nil {
+		return nil, err
+	}
+	m, err := material(now.config.Server)
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	tls, err := provider.NewTLS(m)
+	if err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	return &live{path: path, log: log, now: now, tls: tls}, nil
+}
+
+func (l *live) register(registry *prometheus.Registry) {
+	l.succeeded = prometheus.NewGauge(prometheus.GaugeOpts{Name: "chartseal_config_last_reload_success_timestamp_seconds", Help: "When configuration, trust and certificates were last found good."})
+	l.successful = prometheus.NewGauge(prometheus.GaugeOpts{Name: "chartseal_config_last_reload_successful", Help: "1 if what the files hold now is what is used, 0 if something earlier still is."})
+	notAfter := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "chartseal_certificate_not_after_timestamp_seconds", Help: "When the serving certificate expires."},
+		func() float64 { return float64(l.tls.NotAfter().Unix()) })
+	registry.MustRegister(l.succeeded, l.successful, notAfter)
+	l.succeeded.SetToCurrentTime()
+	l.successful.Set(1)
+}
+
+func (l *live) listen() (listener, health net.Listener, err error) {
+	server := l.now.config.Server
+	if listener, err = net.Listen("tcp", server.Listen); err != nil {
+		return nil, nil, fmt.Errorf("server.listen: %w", err)
+	}
+	if server.Health == "" {
+		return listener, nil, nil
+	}
+	if health, err = net.Listen("tcp", server.Health); err != nil {
+		return nil, nil, fmt.Errorf("server.health: %w", errors.Join(err, listener.Close()))
+	}
+	return listener, health, nil
+}
+
+func (l *live) files() []string { return l.now.files(l.path) }
+
+// reload takes what the files say now, each part whole or not at all: a bad
+// certificate does not keep a revoked key in use, nor the other way round.
+func (l *live) reload() error {
+	if err := errors.Join(l.reloadBasis(), l.reloadTLS()); err != nil {
+		l.successful.Set(0)
+		l.log.Error("what has changed cannot be used; what was there before stays in use", slog.String("error", err.Error()))
+		return err
+	}
+	l.successful.Set(1)
+	l.succeeded.SetToCurrentTime()
+	return nil
+}
+
+func (l *live) reloadBasis() error {
+	next, err := load(l.path, l.now)
+	if err != nil {
+		return err
+	}
+	before := l.now
+	l.now = next
+	if next.same(before) {
+		return nil
+	}
+	l.provider.Use(next.basis(l.log))
+	if next.client != before.client {
+		before.client.Close()
+	}
+	if a, b := next.config.Server, before.config.Server; a.Listen != b.Listen || a.Health != b.Health {
+		l.log.Warn("server.listen and server.health change at the next start only")
+	}
+	l.log.Info("reloaded", slog.Uint64("generation", l.provider.Generation()), slog.String("trust", next.trust.Digest()))
+	return nil
+}
+
+func (l *live) reloadTLS() error {
+	m, err := material(l.now.config.Server)
+	if err == nil {
+		err = l.tls.Use(m)
+	}
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	return nil
+}

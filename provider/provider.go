@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package provider is the driver that runs the checks for Gatekeeper's
+// external data: it answers ProviderRequests with the reports that Rego gets
+// from the same checks elsewhere.
+//
+// A verdict, for or against, is an item, which Gatekeeper remembers. What could
+// not be decided is left out and named in systemError, which it does not. The
+// keys of an answer are the keys that were asked, byte for byte, each once,
+// but for those.
+package provider
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/chartseal/chartseal/builtins"
+)
+
+// A Config is what a provider has for all of its life.
+type Config struct {
+	Checks  []*builtins.Builtin
+	Log     *slog.Logger          // a line per key; nil is silent
+	Metrics prometheus.Registerer // nil keeps them to itself
+}
+
+// A Provider answers Gatekeeper. It is an [http.Handler].
+type Provider struct {
+	checks   map[string]*builtins.Builtin
+	log      *slog.Logger
+	metrics  *metrics
+	schedule *schedule
+	world    atomic.Pointer[world]
+	worlds   atomic.Uint64
+}
+
+// New makes a provider that answers on a basis.
+func New(config Config, basis Basis) *Provider {
+	p := &Provider{checks: map[string]*builtins.Builtin{}, log: config.Log}
+	for _, b := range config.Checks {
+		p.checks[b.Name] = b
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.schedule = newSchedule(func(f *flight) { go p.run(f) })
+	p.metrics = newMetrics(config.Metrics, p)
+	p.Use(basis)
+	return p
+}
+
+// Use answers on another basis from now on. Requests that came before end on
+// theirs; nothing that was found out on it serves those that come after.
+func (p *Provider) Use(basis Basis) {
+	p.world.Store(newWorld(basis, p.worlds.Add(1)))
+}
+
+// Generation counts the bases so far.
+func (p *Provider) Generation() uint64 { return p.world.Load().generation }
+
+// answer gives every key its verdict, in time. What is under way then goes on
+// for the next request.
+func (p *Provider) answer(ctx context.Context, keys []string) ([]item, string) {
+	w := p.world.Load()
+	ctx, cancel := context.WithTimeout(ctx, min(w.Key, w.Deadline))
+	defer cancel()
+	r, asked := &request{}, time.Now()
+	answers := make([]answer, len(keys))
+	for i, key := range keys {
+		answers[i] = p.ask(w, key, r)
+	}
+	var items []item
+	var open []string
+	for _, a := range answers {
+		v := a.wait(ctx)
+		v.log(p.log, time.Since(asked), a.cache(), w.generation)
+		p.metrics.answered(v.check, a.cache(), time.Since(asked))
+		if v.report.Outcome == builtins.Undecided {
+			open = append(open, fmt.Sprintf("%s %s: %s", v.check, v.report.Ref, v.report.Code))
+		} else {
+			items = append(items, item{a.key, v.value})
+		}
+	}
+	return items, undecided(open, len(keys))
+}
+
+// An answer is that to one key: here already, or on its flight.
+type answer struct {
+	key        string
+	verdict    *verdict
+	remembered bool
+	flight     *flight
+}
+
+func (p *Provider) ask(w *world, key string, r *request) (a answer) {
+	a.key = key
+	if v := w.known(key); v != nil {
+		a.verdict, a.remembered = v, true
+		return a
+	}
+	q, err := parseKey(p.checks, key)
+	if err != nil {
+		a.verdict = newVerdict("", builtins.Verdict(err), time.Time{})
+		return a
+	}
+	a.flight, a.verdict = p.join(w, q, r)
+	a.remembered = a.flight == nil
+	return a
+}
+
+// wait is the verdict when it is there, or that there is none in time.
+func (a answer) wait(ctx context.Context) *verdict {
+	if a.flight == nil {
+		return a.verdict
+	}
+	defer a.flight.waiters.Add(-1)
+	select {
+	case <-a.flight.done:
+		return a.flight.verdict
+	default:
+	}
+	select {
+	case <-a.flight.done:
+		return a.flight.verdict
+	case <-ctx.Done():
+	}
+	return a.flight.question.without(builtins.Timeout, "no verdict before the deadline; the check goes on")
+}
+
+func (a answer) cache() string {
+	if a.remembered {
+		return "hit"
+	}
+	return "miss"
+}
+
+// undecided names what has no verdict. It gives codes and no reasons: these are
+// in the log, since whoever wrote the reference may read systemError and would
+// learn from them what else answers in this network.
+func undecided(open []string, keys int) string {
+	const most = 8
+	if len(open) == 0 {
+		return ""
+	}
+	named, more := open, ""
+	if len(open) > most {
+		named, more = open[:most], fmt.Sprintf("; and %d more", len(open)-most)
+	}
+	return fmt.Sprintf("%d of %d keys have no verdict: %s%s", len(open), keys, strings.Join(named, "; "), more)
+}

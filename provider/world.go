@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package provider
+
+import (
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/chartseal/chartseal/builtins"
+)
+
+// A Basis is all that verdicts rest on beside their keys: a configuration and
+// the trust material of one moment.
+type Basis struct {
+	// Env is given to every check, with the time of the call. Its trust must
+	// not change.
+	Env *builtins.Env
+	// Key is how long one key is waited for, Deadline how long all of a request.
+	Key, Deadline time.Duration
+	// Background is how long a check may take that nobody waits for any more.
+	Background time.Duration
+	// Verdicts is how long a verdict serves at most, and VerdictBytes how much
+	// memory all of them may take.
+	Verdicts     time.Duration
+	VerdictBytes int64
+}
+
+// maxVerdictLife is the longest that a verdict may serve, whatever the
+// configuration says.
+const maxVerdictLife = 30 * time.Second
+
+// A world is a basis with what was found out on it. Another basis is another
+// world: nothing that was decided or is being decided in one is ever answered
+// in the other.
+type world struct {
+	Basis
+	generation uint64
+	verdicts   *otter.Cache[string, *verdict] // decided, by key
+
+	mu      sync.Mutex
+	flights map[string]*flight // under way, by key
+}
+
+// A verdict is the answer to a key.
+type verdict struct {
+	check  string // "" where the key names none
+	report builtins.Report
+	value  []byte    // JSON of the report
+	until  time.Time // from when on it is to be found out again
+}
+
+func newWorld(basis Basis, generation uint64) *world {
+	w := &world{Basis: basis, generation: generation, flights: map[string]*flight{}}
+	w.Verdicts = min(w.Verdicts, maxVerdictLife)
+	if w.VerdictBytes > 0 {
+		w.verdicts = otter.Must(&otter.Options[string, *verdict]{
+			MaximumWeight: uint64(w.VerdictBytes),
+			Weigher:       weigh,
+		})
+	}
+	return w
+}
+
+// overhead is what an entry takes beside its key and the JSON of its report:
+// the report once more, and what a map has for it.
+const overhead = 512
+
+func weigh(key string, v *verdict) uint32 {
+	return uint32(min(overhead+len(key)+2*len(v.value), math.MaxUint32))
+}
+
+// known is a verdict that still serves.
+func (w *world) known(key string) *verdict {
+	if w.verdicts == nil {
+		return nil
+	}
+	v, ok := w.verdicts.GetIfPresent(key)
+	if !ok || !time.Now().Before(v.until) {
+		return nil
+	}
+	return v
+}
+
+// keep remembers what was decided.
+func (w *world) keep(key string, v *verdict) {
+	if w.verdicts != nil && v.report.Outcome != builtins.Undecided && time.Now().Before(v.until) {
+		w.verdicts.Set(key, v)
+	}
+}
+
+// life is until when a report serves that was asked for at a time.
+func (w *world) life(rep builtins.Report, asked time.Time) time.Time {
+	until := asked.Add(w.Verdicts)
+	if !rep.Until.IsZero() && rep.Until.Before(until) {
+		return rep.Until
+	}
+	return until
+}
+
+func newVerdict(check string, rep builtins.Report, until time.Time) *verdict {
+	value, err := rep.MarshalJSON()
+	if err != nil {
+		rep = builtins.Verdict(builtins.Errorf(builtins.Internal, "the report cannot be written"))
+		value, _ = rep.MarshalJSON()
+	}
+	return &verdict{check: check, report: rep, value: value, until: until}
+}
+
+// log writes the one line about a key: never the key itself, which says more
+// than the reference.
+func (v *verdict) log(log *slog.Logger, took time.Duration, cache string, generation uint64) {
+	log.Info("answered", slog.String("builtin", v.check), slog.String("ref", builtins.Clip(v.report.Ref)),
+		slog.String("digest", v.report.Digest), slog.String("outcome", string(v.report.Outcome)), slog.String("code", string(v.report.Code)),
+		slog.Uint64("generation", generation), slog.Duration("duration", took), slog.String("cache", cache),
+		slog.String("trust", v.report.Trust))
+}
