@@ -24,7 +24,7 @@ type Config struct {
 	Trust      Trust           `json:"trust" doc:"where the trust material is that policies name"`
 	Registries []Registry      `json:"registries" doc:"OCI registries and chart repositories of which something is to be said"`
 	Limits     builtins.Limits `json:"limits" doc:"what one reference may cost"`
-	Cache      Cache           `json:"cache" doc:"what is remembered in memory"`
+	Cache      Cache           `json:"cache" doc:"what is remembered"`
 
 	hosts map[string]host // what registries come to, by canonical host
 }
@@ -38,6 +38,7 @@ type Trust struct {
 type Cache struct {
 	Bytes    int64             `json:"bytes" doc:"memory for what was fetched or found out before"`
 	Listings builtins.Duration `json:"listings" doc:"how long an index, a tag, the signatures of a chart and a verdict that rests on them are taken as current; a verdict for at most 30s"`
+	Redis    *Redis            `json:"redis" doc:"a Redis or Valkey that the provider's replicas share; it holds only content that a registry described by digest, is believed nothing, and everything works without it; the command line does not use it"`
 }
 
 // Default is the configuration without a file: no named trust, no registries,
@@ -80,6 +81,11 @@ func parse(raw []byte, dir string) (*Config, error) {
 	}
 	if config.Cache.Bytes < 0 || config.Cache.Bytes > mostBytes {
 		return nil, fmt.Errorf("cache.bytes is %d, want 0 to %d", config.Cache.Bytes, int64(mostBytes))
+	}
+	if config.Cache.Redis != nil {
+		if err := config.Cache.Redis.check(dir); err != nil {
+			return nil, fmt.Errorf("cache.redis: %w", err)
+		}
 	}
 	config.Trust.Directory = beside(dir, config.Trust.Directory)
 	hosts, err := readRegistries(config.Registries, dir)
