@@ -23,6 +23,8 @@ var mayImport = map[string][]string{
 	"builtins/source":   {"builtins", "builtins/chartref"},
 	"builtins/trust":    {"builtins", "builtins/keyring"},
 	"builtins/chart":    {"builtins", "builtins/chartref", "builtins/archive", "builtins/helm", "builtins/cosign"},
+	// For the provider alone.
+	"builtins/source/shared": {"builtins"},
 	// Both are for commands, and no check may reach them.
 	"builtins/trust/inventory": {"builtins", "builtins/cosign", "builtins/keyring", "builtins/trust"},
 	"builtins/trust/tuf":       {"builtins", "builtins/trust"},
@@ -46,6 +48,7 @@ var mustNotReach = map[string][]string{
 	"builtins/source":   {"github.com/open-policy-agent/opa/"},
 	"builtins/trust":    {"github.com/open-policy-agent/opa/"},
 	"builtins/opa":      {module + "builtins/source"},
+	"cmd/chartseal":     {module + "builtins/source/shared", "github.com/redis/"},
 }
 
 // What of the standard library and others a package must not import itself.

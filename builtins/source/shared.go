@@ -60,7 +60,7 @@ func mayShare(d descriptor) bool { return 0 < d.Size && d.Size <= maxShared }
 
 // getShared gives nil where there is nothing, or nothing in time, or a panic.
 func (c *Client) getShared(ctx context.Context, key string) []byte {
-	ctx, cancel := context.WithTimeout(ctx, sharedWait)
+	ctx, cancel := context.WithTimeout(ctx, c.config.SharedWait)
 	defer cancel()
 	found := make(chan []byte, 1)
 	go func() {

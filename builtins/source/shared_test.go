@@ -121,7 +121,7 @@ func (f *fake) keys() []string { return slices.Sorted(maps.Keys(f.values)) }
 
 // replica is a client that has not been asked yet.
 func (w *world) replica(t testing.TB, shared source.Shared, edits ...func(*source.Config)) *source.Client {
-	replica := func(c *source.Config) { c.CacheBytes, c.Shared = 1<<20, shared }
+	replica := func(c *source.Config) { c.CacheBytes, c.Shared, c.SharedWait = 1<<20, shared, time.Minute }
 	return newClient(t, insecure(w.Server), append([]func(*source.Config){replica}, edits...)...)
 }
 
@@ -284,7 +284,7 @@ func TestSharedViews(t *testing.T) {
 			shared := new(fake)
 			with := func(hosts listed, repo string) int {
 				w.Forget()
-				client := newClient(t, hosts, func(c *source.Config) { c.Shared = shared })
+				client := newClient(t, hosts, func(c *source.Config) { c.Shared, c.SharedWait = shared, time.Minute })
 				got, err := readConfig(t.Context(), client, reference(t, "oci://"+w.Host()+"/"+repo+":1.2.3"))
 				wantBytes(t, got, err, []byte("{}"))
 				return len(w.Requests())
@@ -354,7 +354,8 @@ func TestSharedFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, time.Second, func() {
-				if got, n := w.asked(t, w.replica(t, shared), w.byTag(t)); got != want || n != cold {
+				client := w.replica(t, shared, func(c *source.Config) { c.SharedWait = 0 })
+				if got, n := w.asked(t, client, w.byTag(t)); got != want || n != cold {
 					t.Errorf("%d requests, want %d; got %q, want %q", n, cold, got, want)
 				}
 			})

@@ -49,6 +49,9 @@ type Config struct {
 	// Shared is where clients of several processes find what one of them fetched.
 	// Nil shares nothing; the answers are the same.
 	Shared Shared
+	// SharedWait is how long one value of Shared is waited for at most, whatever
+	// Shared does itself. 0 is 100 ms.
+	SharedWait time.Duration
 	// Clock says how old what is remembered is. Nil is the machine's.
 	Clock func() time.Time
 
@@ -103,6 +106,9 @@ func New(config Config) (*Client, error) {
 	}
 	if config.Resolver == nil {
 		config.Resolver = net.DefaultResolver
+	}
+	if config.SharedWait == 0 {
+		config.SharedWait = sharedWait
 	}
 	if config.Clock == nil {
 		config.Clock = time.Now
