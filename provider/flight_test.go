@@ -23,7 +23,7 @@ import (
 // eventually waits for what another goroutine is about to do.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("never: %s", what)
 		}
@@ -106,9 +106,7 @@ func TestSlowHostHoldsUpItself(t *testing.T) {
 	done := make(chan wireResponse)
 	go func() { done <- ask(t, p, slow...) }()
 	eventually(t, "16 run", func() bool { return f.now.Load() == 16 })
-	if got := ask(t, p, key(`{}`, good)).verdicts()[key(`{}`, good)]; got != "ok" {
-		t.Errorf("another host: %q", got)
-	}
+	eventually(t, "another host is judged", func() bool { return ask(t, p, key(`{}`, good)).verdicts()[key(`{}`, good)] == "ok" })
 	if r := <-done; len(r.Response.Items) != 0 {
 		t.Errorf("%d items", len(r.Response.Items))
 	}

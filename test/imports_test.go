@@ -23,6 +23,8 @@ var mayImport = map[string][]string{
 	"builtins/source":   {"builtins", "builtins/chartref"},
 	"builtins/trust":    {"builtins", "builtins/keyring"},
 	"builtins/chart":    {"builtins", "builtins/chartref", "builtins/archive", "builtins/helm", "builtins/cosign"},
+	// For the provider alone.
+	"builtins/source/shared": {"builtins"},
 	// Both are for commands, and no check may reach them.
 	"builtins/trust/inventory": {"builtins", "builtins/cosign", "builtins/keyring", "builtins/trust"},
 	"builtins/trust/tuf":       {"builtins", "builtins/trust"},
@@ -31,7 +33,7 @@ var mayImport = map[string][]string{
 	"builtins/opa":             {"builtins", "builtins/chartref"},
 	"provider":                 {"builtins", "builtins/chartref"},
 	"cmd/chartseal/start":      {},
-	"cmd/chartseal-provider":   {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/trust", "provider"},
+	"cmd/chartseal-provider":   {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "provider"},
 	"cmd/chartseal":            {"cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 
@@ -49,6 +51,7 @@ var mustNotReach = map[string][]string{
 	"builtins/trust":    {"github.com/open-policy-agent/opa/"},
 	"builtins/opa":      {module + "builtins/source"},
 	"provider":          {"github.com/open-policy-agent/opa/", "k8s.io/"},
+	"cmd/chartseal":     {module + "builtins/source/shared", "github.com/redis/"},
 }
 
 // What of the standard library and others a package must not import itself.

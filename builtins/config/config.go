@@ -28,7 +28,7 @@ type Config struct {
 	Trust      Trust           `json:"trust" doc:"where the trust material is that policies name"`
 	Registries []Registry      `json:"registries" doc:"OCI registries and chart repositories of which something is to be said"`
 	Limits     builtins.Limits `json:"limits" doc:"what one reference may cost"`
-	Cache      Cache           `json:"cache" doc:"what is remembered in memory"`
+	Cache      Cache           `json:"cache" doc:"what is remembered"`
 	Server     Server          `json:"server" doc:"provider: where it listens, and to whom"`
 	Gatekeeper Gatekeeper      `json:"gatekeeper" doc:"provider: the times that Gatekeeper is set to; each must be less than the next"`
 
@@ -46,6 +46,7 @@ type Trust struct {
 type Cache struct {
 	Bytes    int64             `json:"bytes" doc:"memory for what was fetched or found out before"`
 	Listings builtins.Duration `json:"listings" doc:"how long an index, a tag, the signatures of a chart and a verdict that rests on them are taken as current; a verdict for at most 30s"`
+	Redis    *Redis            `json:"redis" doc:"a Redis or Valkey that the provider's replicas share; it holds only content that a registry described by digest, is believed nothing, and everything works without it; the command line does not use it"`
 }
 
 // Default is the configuration without a file: no named trust, no registries,
@@ -89,6 +90,11 @@ func parse(raw []byte, dir string, config *Config) (*Config, error) {
 	}
 	if config.Cache.Bytes < 0 || config.Cache.Bytes > mostBytes {
 		return nil, fmt.Errorf("cache.bytes is %d, want 0 to %d", config.Cache.Bytes, int64(mostBytes))
+	}
+	if config.Cache.Redis != nil {
+		if err := config.Cache.Redis.check(dir); err != nil {
+			return nil, fmt.Errorf("cache.redis: %w", err)
+		}
 	}
 	for _, path := range []*string{&config.Trust.Directory, &config.Server.TLS.CertFile, &config.Server.TLS.KeyFile, &config.Server.Clients.CAFile} {
 		*path = beside(dir, *path)
@@ -139,12 +145,13 @@ func (c *Config) Files() (files []string) {
 			continue
 		}
 		for _, path := range []string{r.Credentials.PasswordFile, r.Credentials.DockerConfig} {
-			if path != "" {
-				files = append(files, beside(c.dir, path))
-			}
+			files = append(files, beside(c.dir, path))
 		}
 	}
-	return files
+	if r := c.Cache.Redis; r != nil {
+		files = append(files, r.PasswordFile, r.CAFile)
+	}
+	return slices.DeleteFunc(files, func(path string) bool { return path == "" })
 }
 
 // Digest is another one when anything is other that the file says, or that the

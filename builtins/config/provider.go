@@ -3,8 +3,11 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -80,12 +83,36 @@ func LoadProvider(path string) (*Config, error) {
 	}
 	config, err := parse(raw, filepath.Dir(path), DefaultProvider())
 	if err == nil {
-		err = errors.Join(config.Server.check(), config.ordered())
+		err = errors.Join(config.Server.check(), config.ordered(), config.addRedis())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return config, nil
+}
+
+// addRedis makes what the files of the shared cache hold part of the digest.
+func (c *Config) addRedis() error {
+	if c.Cache.Redis == nil {
+		return nil
+	}
+	if _, _, err := c.Cache.Redis.Secrets(); err != nil {
+		return err
+	}
+	h := sha256.New()
+	io.WriteString(h, c.digest)
+	for _, path := range []string{c.Cache.Redis.PasswordFile, c.Cache.Redis.CAFile} {
+		if path == "" {
+			continue
+		}
+		raw, err := readRegular(path, maxFile)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(h, "%q", raw)
+	}
+	c.digest = hex.EncodeToString(h.Sum(nil))
+	return nil
 }
 
 // Read reads one of the files that belong to the server: certificates and keys.

@@ -46,13 +46,39 @@ func (r *repository) tagged(ctx context.Context, tag string) (manifest, time.Tim
 	})
 }
 
-// named is the manifest that a digest names.
+// named is the manifest that a digest names. That the repository has it, and
+// under which type, is for the registry to say.
 func (r *repository) named(ctx context.Context, digest string, limit int64) (manifest, error) {
-	known, ok := r.client.memory.Load("manifest "+r.view, digest)
-	if m, _ := known.(manifest); ok && int64(len(m.raw)) <= limit {
+	if m, ok := r.kept(digest, limit); ok {
 		return m, nil
 	}
 	return r.manifest(ctx, digest, limit)
+}
+
+// described is the manifest that a list of the registry describes. That it is
+// there and of which type has just been said, so its bytes may come from
+// whoever fetched them before.
+func (r *repository) described(ctx context.Context, d descriptor, limit int64) (manifest, error) {
+	limit = min(d.Size, limit)
+	if m, ok := r.kept(d.Digest, limit); ok {
+		return m, nil
+	}
+	if checkType(d.MediaType) == nil {
+		if raw, ok := r.shared(ctx, d, limit); ok {
+			return manifest{mediaType: d.MediaType, digest: d.Digest, raw: raw}, nil
+		}
+	}
+	m, err := r.manifest(ctx, d.Digest, limit)
+	if err == nil {
+		r.share(d, m.raw)
+	}
+	return m, err
+}
+
+func (r *repository) kept(digest string, limit int64) (manifest, bool) {
+	known, ok := r.client.memory.Load("manifest "+r.view, digest)
+	m, _ := known.(manifest)
+	return m, ok && int64(len(m.raw)) <= limit
 }
 
 // keep remembers a manifest that was understood. One that was not may have
@@ -68,14 +94,23 @@ func (r *repository) small(ctx context.Context, d descriptor, limit int64) ([]by
 	if raw, _ := known.([]byte); ok && int64(len(raw)) == d.Size && d.Size <= limit {
 		return raw, nil
 	}
+	raw, ok := r.shared(ctx, d, limit)
+	if !ok {
+		var err error
+		if raw, err = r.whole(ctx, d, limit); err != nil {
+			return nil, err
+		}
+		r.share(d, raw)
+	}
+	r.client.memory.Store(kind, d.Digest, raw, int64(len(raw)))
+	return raw, nil
+}
+
+func (r *repository) whole(ctx context.Context, d descriptor, limit int64) ([]byte, error) {
 	body, err := r.blob(ctx, d, limit)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	raw, err := readAll(body)
-	if err == nil {
-		r.client.memory.Store(kind, d.Digest, raw, int64(len(raw)))
-	}
-	return raw, err
+	return readAll(body)
 }

@@ -144,7 +144,7 @@ func (s *search) manifestsOf(ctx context.Context, manifests []descriptor) (blobs
 	}
 	answers := make([]answer, len(manifests))
 	s.each(len(manifests), func(i int) {
-		m, err := s.repo.named(ctx, manifests[i].Digest, min(manifests[i].Size, s.limits().Manifest))
+		m, err := s.repo.described(ctx, manifests[i], s.limits().Manifest)
 		if err != nil {
 			answers[i] = answer{blob: manifests[i], ours: true, err: listedAndGone(err)}
 			return

@@ -46,6 +46,12 @@ type Config struct {
 	// CacheBytes is how much memory may be taken by what is remembered: indexes,
 	// and small things in registries. 0 remembers nothing.
 	CacheBytes int64
+	// Shared is where clients of several processes find what one of them fetched.
+	// Nil shares nothing; the answers are the same.
+	Shared Shared
+	// SharedWait is how long one value of Shared is waited for at most, whatever
+	// Shared does itself. 0 is 100 ms.
+	SharedWait time.Duration
 	// Clock says how old what is remembered is. Nil is the machine's.
 	Clock func() time.Time
 
@@ -82,6 +88,7 @@ type Client struct {
 	tokens    *otter.Cache[string, token]  // by view
 	schemes   *otter.Cache[string, string] // of insecure registries, by host
 	probes    *singleflight.Group          // for schemes
+	stretched *otter.Cache[string, string] // credentials in names of shared views
 	allow     []string                     // host names; nil is any
 }
 
@@ -100,6 +107,9 @@ func New(config Config) (*Client, error) {
 	if config.Resolver == nil {
 		config.Resolver = net.DefaultResolver
 	}
+	if config.SharedWait == 0 {
+		config.SharedWait = sharedWait
+	}
 	if config.Clock == nil {
 		config.Clock = time.Now
 	}
@@ -112,6 +122,8 @@ func New(config Config) (*Client, error) {
 		tokens:  otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
 		schemes: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
 		probes:  new(singleflight.Group),
+
+		stretched: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
 	}
 	c.transport = newTransport(c)
 	return c, nil
