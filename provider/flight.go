@@ -8,11 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/chartseal/chartseal/builtins"
 )
 
-// A request is one of Gatekeeper's, as far as taking turns goes.
-type request struct{}
+// A request is one of Gatekeeper's, as far as its checks know of it.
+type request struct{ span trace.SpanContext }
 
 // A flight is one check under way, for all who ask the same of the same world.
 // It has a time of its own: whoever leaves early fails nobody else.
@@ -57,7 +59,10 @@ func (p *Provider) run(f *flight) {
 	defer cancel()
 	t := &turn{end: func() { p.schedule.done(f) }, giveUp: cancel}
 	late := time.AfterFunc(f.world.Key, func() { t.overrun(p.schedule) })
-	f.land(p.judge(ctx, f))
+	ctx, end := p.tracing.key(ctx, f)
+	v := p.judge(ctx, f)
+	end(v.report)
+	f.land(v)
 	late.Stop()
 	t.landed(p.schedule)
 }
@@ -120,7 +125,7 @@ func (p *Provider) judge(ctx context.Context, f *flight) (v *verdict) {
 		return f.question.without(builtins.Timeout, "the check had no turn in time")
 	}
 	env := *f.world.Env
-	env.Now, env.Limits.Reference = asked, builtins.Duration(f.world.Background)
+	env.Now, env.Limits.Reference, env.Trace = asked, builtins.Duration(f.world.Background), p.tracing.within()
 	rep := f.question.check.Run(ctx, &env, f.question.ref, f.question.opts)
 	return newVerdict(f.question.check.Name, rep, f.world.life(rep, asked))
 }

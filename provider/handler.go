@@ -45,7 +45,9 @@ func (p *Provider) respond(r *http.Request) (status int, body []byte, keys int) 
 		status, body = refuse(status, err)
 		return status, body, 0
 	}
-	items, systemError := p.answer(r.Context(), all)
+	ctx, end := p.tracing.request(r)
+	defer end(len(all))
+	items, systemError := p.answer(ctx, all)
 	return http.StatusOK, response(items, systemError), len(all)
 }
 

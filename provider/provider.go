@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/chartseal/chartseal/builtins"
 )
@@ -28,6 +29,7 @@ type Config struct {
 	Checks  []*builtins.Builtin
 	Log     *slog.Logger          // a line per key; nil is silent
 	Metrics prometheus.Registerer // nil keeps them to itself
+	Traces  trace.TracerProvider  // nil makes none
 }
 
 // A Provider answers Gatekeeper. It is an [http.Handler].
@@ -35,6 +37,7 @@ type Provider struct {
 	checks   map[string]*builtins.Builtin
 	log      *slog.Logger
 	metrics  *metrics
+	tracing  *tracing
 	schedule *schedule
 	world    atomic.Pointer[world]
 	worlds   atomic.Uint64
@@ -42,7 +45,7 @@ type Provider struct {
 
 // New makes a provider that answers on a basis.
 func New(config Config, basis Basis) *Provider {
-	p := &Provider{checks: map[string]*builtins.Builtin{}, log: config.Log}
+	p := &Provider{checks: map[string]*builtins.Builtin{}, log: config.Log, tracing: newTracing(config.Traces)}
 	for _, b := range config.Checks {
 		p.checks[b.Name] = b
 	}
@@ -70,7 +73,7 @@ func (p *Provider) answer(ctx context.Context, keys []string) ([]item, string) {
 	w := p.world.Load()
 	ctx, cancel := context.WithTimeout(ctx, min(w.Key, w.Deadline))
 	defer cancel()
-	r, asked := &request{}, time.Now()
+	r, asked := &request{span: trace.SpanContextFromContext(ctx)}, time.Now()
 	answers := make([]answer, len(keys))
 	for i, key := range keys {
 		answers[i] = p.ask(w, key, r)
@@ -79,7 +82,7 @@ func (p *Provider) answer(ctx context.Context, keys []string) ([]item, string) {
 	var open []string
 	for _, a := range answers {
 		v := a.wait(ctx)
-		v.log(p.log, time.Since(asked), a.cache(), w.generation)
+		v.log(p.log, time.Since(asked), a.cache(), traceOf(ctx), w.generation)
 		p.metrics.answered(v.check, a.cache(), time.Since(asked))
 		if v.report.Outcome == builtins.Undecided {
 			open = append(open, fmt.Sprintf("%s %s: %s", v.check, v.report.Ref, v.report.Code))

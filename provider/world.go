@@ -112,9 +112,9 @@ func newVerdict(check string, rep builtins.Report, until time.Time) *verdict {
 
 // log writes the one line about a key: never the key itself, which says more
 // than the reference.
-func (v *verdict) log(log *slog.Logger, took time.Duration, cache string, generation uint64) {
+func (v *verdict) log(log *slog.Logger, took time.Duration, cache, trace string, generation uint64) {
 	log.Info("answered", slog.String("builtin", v.check), slog.String("ref", builtins.Clip(v.report.Ref)),
 		slog.String("digest", v.report.Digest), slog.String("outcome", string(v.report.Outcome)), slog.String("code", string(v.report.Code)),
 		slog.Uint64("generation", generation), slog.Duration("duration", took), slog.String("cache", cache),
-		slog.String("trust", v.report.Trust))
+		slog.String("trust", v.report.Trust), slog.String("trace", trace))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/config"
 	"github.com/chartseal/chartseal/builtins/source"
+	"github.com/chartseal/chartseal/builtins/source/shared"
 	"github.com/chartseal/chartseal/builtins/trust"
 	"github.com/chartseal/chartseal/provider"
 )
@@ -21,12 +22,13 @@ type loaded struct {
 	trust  *trust.Snapshot
 	client *source.Client
 	facts  builtins.Facts
+	shared *shared.Cache // nil without cache.redis
 }
 
 // load reads the configuration and what it names. Of before it keeps what a
 // change of trust alone does not touch: connections, and facts, which are about
 // content. A changed configuration begins anew.
-func load(path string, before *loaded) (*loaded, error) {
+func load(path string, before *loaded, log *slog.Logger, o *observer) (*loaded, error) {
 	read, err := config.LoadProvider(path)
 	if err != nil {
 		return nil, err
@@ -37,12 +39,40 @@ func load(path string, before *loaded) (*loaded, error) {
 	}
 	next := &loaded{config: read, trust: store.Current()}
 	if before != nil && before.config.Digest() == read.Digest() {
-		next.client, next.facts = before.client, before.facts
+		next.client, next.facts, next.shared = before.client, before.facts, before.shared
 		return next, nil
 	}
 	next.facts = source.NewFacts(read.Cache.Bytes/4, nil)
-	next.client, err = source.New(read.ProviderSource())
-	return next, err
+	return next, next.connect(log, o)
+}
+
+// connect makes the client, and that of the cache that replicas share.
+func (l *loaded) connect(log *slog.Logger, o *observer) (err error) {
+	from := l.config.ProviderSource()
+	if o != nil {
+		from.Observe = o.watching(l.config)
+	}
+	if r := l.config.Cache.Redis; r != nil {
+		password, trusted, err := r.Secrets()
+		if err != nil {
+			return err
+		}
+		l.shared = shared.New(shared.Config{Address: r.Address, Username: r.Username, Password: password, TLS: trusted, Log: log})
+		from.Shared = l.shared
+	}
+	l.client, err = source.New(from)
+	return err
+}
+
+// close ends what a successor does not use.
+func (l *loaded) close(next *loaded) {
+	if l.client == next.client {
+		return
+	}
+	l.client.Close()
+	if l.shared != nil {
+		l.shared.Close()
+	}
 }
 
 // same says whether verdicts would be the same.

@@ -83,7 +83,7 @@ func checkCommand(path *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := newLive(at, nil); err != nil {
+			if _, err := newLive(at, slog.New(slog.DiscardHandler), nil); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), at+": ok")

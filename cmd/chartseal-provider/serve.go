@@ -36,11 +36,15 @@ func serve(ctx context.Context, o options) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	registry := newRegistry()
-	l, err := newLive(o.path, o.log)
+	traces, flush, err := tracers(ctx, o.log)
 	if err != nil {
 		return err
 	}
-	l.provider = provider.New(provider.Config{Checks: all.Builtins, Log: o.log, Metrics: registry}, l.now.basis(o.log))
+	l, err := newLive(o.path, o.log, newObserver(registry, traces))
+	if err != nil {
+		return err
+	}
+	l.provider = provider.New(provider.Config{Checks: all.Builtins, Log: o.log, Metrics: registry, Traces: traces}, l.now.basis(o.log))
 	l.register(registry)
 	listener, health, err := l.listen()
 	if err != nil {
@@ -57,6 +61,11 @@ func serve(ctx context.Context, o options) error {
 	}
 	if err := server.Serve(ctx, listener, health); err != nil {
 		return serveError{err}
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultDrain)
+	defer cancel()
+	if err := flush(end); err != nil {
+		o.log.Warn("the last traces could not be exported")
 	}
 	o.log.Info("stopped")
 	return nil
@@ -75,6 +84,7 @@ func newRegistry() *prometheus.Registry {
 type live struct {
 	path     string
 	log      *slog.Logger
+	observer *observer // nil for who only looks
 	now      *loaded
 	tls      *provider.TLS
 	provider *provider.Provider
@@ -83,8 +93,8 @@ type live struct {
 	successful prometheus.Gauge
 }
 
-func newLive(path string, log *slog.Logger) (*live, error) {
-	now, err := load(path, nil)
+func newLive(path string, log *slog.Logger, o *observer) (*live, error) {
+	now, err := load(path, nil, log, o)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +106,7 @@ func newLive(path string, log *slog.Logger) (*live, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	return &live{path: path, log: log, now: now, tls: tls}, nil
+	return &live{path: path, log: log, observer: o, now: now, tls: tls}, nil
 }
 
 func (l *live) register(registry *prometheus.Registry) {
@@ -139,7 +149,7 @@ func (l *live) reload() error {
 }
 
 func (l *live) reloadBasis() error {
-	next, err := load(l.path, l.now)
+	next, err := load(l.path, l.now, l.log, l.observer)
 	if err != nil {
 		return err
 	}
@@ -149,9 +159,7 @@ func (l *live) reloadBasis() error {
 		return nil
 	}
 	l.provider.Use(next.basis(l.log))
-	if next.client != before.client {
-		before.client.Close()
-	}
+	before.close(next)
 	if a, b := next.config.Server, before.config.Server; a.Listen != b.Listen || a.Health != b.Health {
 		l.log.Warn("server.listen and server.health change at the next start only")
 	}
