@@ -263,8 +263,10 @@ func TestSecretThatIsEmpty(t *testing.T) {
 
 // TestReplicaThatStops lets one replica stop before each of its calls, while
 // another goes through a whole rotation, and then go on with what it had read.
+// After a day a CA is due only because its key is lost, which the one that
+// stopped may not know: it then has nothing to write into the Secret.
 func TestReplicaThatStops(t *testing.T) {
-	for _, since := range []time.Duration{0, 7 * year, 7*year + policy.Propagation, 7*year + policy.Propagation + policy.Overlap} {
+	for _, since := range []time.Duration{0, day, 7 * year, 7*year + policy.Propagation, 7*year + policy.Propagation + policy.Overlap} {
 		for stop := 1; ; stop++ {
 			if calls := stopped(t, since, stop); calls < stop {
 				break // it ended before
@@ -284,8 +286,14 @@ func stopped(t *testing.T, since time.Duration, stop int) (calls int) {
 			}
 		}
 		time.Sleep(time.Until(midnight.Add(since)))
+		if since > 0 {
+			c.written = func() { c.trusts(t, "a"); c.trusts(t, "b") }
+		}
 		slow := c.client(func(call int) {
 			if call == stop {
+				if since == day {
+					c.loseKey(t)
+				}
 				for range 3 {
 					settle(t, other)
 					time.Sleep(policy.Propagation)
@@ -303,6 +311,19 @@ func stopped(t *testing.T, since time.Duration, stop int) (calls int) {
 		calls = slow.calls
 	})
 	return calls
+}
+
+func (c *cluster) loseKey(t *testing.T) {
+	t.Helper()
+	resource := c.client(nil).Resource(secrets).Namespace("chartseal")
+	object, err := resource.Get(t.Context(), "certs", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unstructured.RemoveNestedField(object.Object, "data", "ca.key")
+	if _, err := resource.Update(t.Context(), object, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // midnight is when time begins in a bubble of synctest.
