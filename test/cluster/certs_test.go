@@ -11,10 +11,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/chartseal/chartseal/cmd/chartseal-provider/certs"
@@ -100,6 +103,29 @@ func TestCertificates(t *testing.T) {
 		t.Errorf("without the permission to list: %v", err)
 	}
 	brokenSecret(t, c, user)
+	loop(t, c, user)
+}
+
+// loop runs until it is told to end, and meanwhile puts a caBundle right.
+func loop(t *testing.T, c *cluster.Cluster, user string) {
+	c.Kubectl(t, "", "patch", "provider", "chartseal", "--type=merge", "-p", `{"spec": {"caBundle": "b3RoZXI="}}`)
+	cmd := certs.Command()
+	cmd.SetErr(io.Discard)
+	cmd.SetArgs([]string{"--namespace=chartseal", "--provider=chartseal", "--kubeconfig=" + user, "--interval=1s"})
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.ExecuteContext(t.Context()) }()
+	cluster.Eventually(t, "the caBundle", func(context.Context) error {
+		if !bytes.Equal(providerBundle(t, c), certsSecret(t, c)["ca.crt"]) {
+			return errors.New("it is not the CA")
+		}
+		return nil
+	})
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
 
 // start waits out the moment in which the API server does not know of new
@@ -223,10 +249,12 @@ func serves(t *testing.T, data map[string][]byte, bundle []byte) {
 	defer server.Close()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(bundle)
-	conn, err := tls.Dial("tcp", server.Listener.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "chartseal-provider.chartseal", MinVersion: tls.VersionTLS13})
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "chartseal-provider.chartseal", MinVersion: tls.VersionTLS13}}}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(server.URL)
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	_ = conn.Close()
+	_ = response.Body.Close()
 }
