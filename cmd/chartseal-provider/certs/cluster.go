@@ -129,7 +129,7 @@ func (r *Rotator) round(ctx context.Context) (due time.Time, again bool, err err
 	}
 	step, err := r.Policy.Advance(time.Now(), before, bundlesOf(providers))
 	if err != nil {
-		return due, false, fmt.Errorf("Secret %s/%s: %w", r.Namespace, r.Secret, err)
+		return due, false, fmt.Errorf("the Secret %s/%s: %w", r.Namespace, r.Secret, err)
 	}
 	if again = changed(before, step.Data); again {
 		if err := r.writeSecret(ctx, s, step.Data); err != nil {
@@ -297,7 +297,7 @@ func (r *Rotator) patchProvider(ctx context.Context, p provider, bundle []byte) 
 
 func (r *Rotator) createProvider(ctx context.Context, name string, bundle []byte) error {
 	if r.Create.URL == "" {
-		return fmt.Errorf("Provider %q does not exist", name)
+		return fmt.Errorf("the Provider %q does not exist", name)
 	}
 	object := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": providerResource.GroupVersion().String(), "kind": "Provider",
