@@ -33,6 +33,13 @@ bench: build tools ## Measure against real helm and cosign in one run, then our 
 tools: # real helm, cosign and registry, built from modules of their own
 	test/tools/build.sh $(TOOLS) helm3 helm4 gatekeeper cosign2 cosign3 registry
 
+cluster: cluster-tools ## Run the tests against a real Kubernetes API server and Gatekeeper
+	CHARTSEAL_CLUSTER_TOOLS=$(CURDIR)/bin/cluster go test -count=1 -timeout 30m ./test/cluster/...
+
+.PHONY: cluster cluster-tools
+cluster-tools: # etcd, kube-apiserver, kubectl and Gatekeeper, built from a module of their own; takes minutes, once
+	test/cluster/build.sh bin/cluster
+
 check: ## Check formatting, generated files, lint and Rego
 	.ci/check
 

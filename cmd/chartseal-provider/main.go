@@ -12,6 +12,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/chartseal/chartseal/cmd/chartseal-provider/certs"
 )
 
 // configVariable names the configuration where the flag does not.
@@ -65,8 +67,8 @@ func command() *cobra.Command {
 	}
 	root.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error; a line per key is info")
 	root.Flags().DurationVar(&o.drain, "drain", defaultDrain, "how long to go on after SIGTERM while /readyz says no")
-	root.PersistentFlags().StringVar(&path, "config", "", "chartseal.yaml (default $"+configVariable+")")
-	root.AddCommand(checkCommand(&path), &cobra.Command{
+	configFlag(root, &path)
+	root.AddCommand(checkCommand(), certs.Command(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), version) },
 	})
@@ -75,11 +77,12 @@ func command() *cobra.Command {
 
 // checkCommand tells whether a configuration would be taken, before it is given
 // to a provider that runs.
-func checkCommand(path *string) *cobra.Command {
-	return &cobra.Command{
+func checkCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
 		Use: "check-config", Short: "Say whether the configuration and all that it names can be used", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			at, err := pathOf(*path)
+			at, err := pathOf(path)
 			if err != nil {
 				return err
 			}
@@ -90,6 +93,12 @@ func checkCommand(path *string) *cobra.Command {
 			return nil
 		},
 	}
+	configFlag(cmd, &path)
+	return cmd
+}
+
+func configFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVar(path, "config", "", "chartseal.yaml (default $"+configVariable+")")
 }
 
 func pathOf(flag string) (string, error) {
