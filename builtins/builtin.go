@@ -65,6 +65,9 @@ func (b *Builtin) Call(ctx context.Context, env *Env, ref chartref.Ref, opts []b
 	defer cancel()
 	mine := *env
 	mine.call = call{b.Name, opts}
+	if mine.Budget == nil {
+		mine.Budget = NewBudget(mine.Limits)
+	}
 	answer := make(chan Report, 1)
 	go func() { answer <- b.call(ctx, &mine, ref, opts) }()
 	select {

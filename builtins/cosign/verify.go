@@ -235,7 +235,7 @@ func (p *plan) read(ctx context.Context, body io.Reader, hash crypto.Hash) (sign
 		body = io.TeeReader(body, content)
 	}
 	var a signedArchive
-	chart, err := archive.Read(ctx, body, p.env.Limits)
+	chart, err := archive.Read(ctx, body, p.env.Budget)
 	var refused *archive.Refused
 	switch {
 	case errors.As(err, &refused):
