@@ -437,6 +437,11 @@ func TestRequestedChart(t *testing.T) {
 	}{
 		{"tag", "oci://registry.example.com/charts/web:1.0.0", nil, builtins.OK},
 		{"old chart under a new tag", "oci://registry.example.com/charts/web:2.0.0", nil, builtins.VersionMismatch},
+		{"tag with a v", "oci://registry.example.com/charts/web:v1.0.0", nil, builtins.OK},
+		{"old chart under a new tag with a v", "oci://registry.example.com/charts/web:v1.0.1", nil, builtins.VersionMismatch},
+		{"tag with other build metadata", "oci://registry.example.com/charts/web:v1.0.0_a", nil, builtins.VersionMismatch},
+		{"option states the version with a v", "oci://registry.example.com/charts/web:latest", map[string]any{"version": "v1.0.0"}, builtins.OK},
+		{"option states another version with a v", "oci://registry.example.com/charts/web:latest", map[string]any{"version": "v1.0.1"}, builtins.VersionMismatch},
 		{"chart under another name", "oci://registry.example.com/charts/shop:1.0.0", nil, builtins.NameMismatch},
 		{"option states another version", "oci://registry.example.com/charts/web:1.0.0", map[string]any{"version": "2.0.0"}, builtins.VersionMismatch},
 		{"option states the name", "oci://registry.example.com/charts/shop:1.0.0", map[string]any{"name": "web"}, builtins.OK},

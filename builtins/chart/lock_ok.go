@@ -202,7 +202,7 @@ func (p *plan) asked(ref chartref.Ref, c *archive.Chart) error {
 	switch {
 	case name != "" && name != c.Metadata.Name:
 		return builtins.Errorf(builtins.NameMismatch, "%s was asked for, the chart is %s", quoted(name), quoted(c.Metadata.Name))
-	case version != "" && version != c.Metadata.Version:
+	case version != "" && !chartref.SameVersion(c.Metadata.Version, version):
 		return builtins.Errorf(builtins.VersionMismatch, "version %s was asked for, the chart is %s", quoted(version), quoted(c.Metadata.Version))
 	}
 	return nil
