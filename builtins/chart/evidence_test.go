@@ -463,6 +463,37 @@ func TestRequestedChart(t *testing.T) {
 	}
 }
 
+// A registry may tag a chart 2.1.0 as v2.1.0, and a lock names the tag.
+func TestLockedByTag(t *testing.T) {
+	t.Parallel()
+	tagged := on("db", "v2.1.0", registry, "v2.1.0")
+	for _, test := range []struct {
+		inside string
+		code   builtins.Code
+	}{
+		{"2.1.0", builtins.OK},
+		{"2.1.1", builtins.DependencyMismatch},
+		{"2.1.0+a", builtins.DependencyMismatch},
+		{"2.1.0-a", builtins.DependencyMismatch},
+	} {
+		t.Run(test.inside, func(t *testing.T) {
+			w := newWorld(t, tagged)
+			archive := subchart("db", test.inside)
+			w.files["charts/db-v2.1.0.tgz"] = string(archive)
+			w.publish(registry, "db", "v2.1.0", archive)
+			w.check(t).want(t, test.code, "", "")
+			if test.code != builtins.OK {
+				return
+			}
+			w.pin(t)
+			w.options["content"] = []string{"lock"}
+			w.check(t).want(t, builtins.OK, "", "")
+			w.files["charts/db-2.1.0.tgz"] = string(archive)
+			w.check(t).want(t, builtins.DependencyDuplicate, "", "")
+		})
+	}
+}
+
 // What a manifest names is read once; what a URL serves, each time.
 func TestRemembered(t *testing.T) {
 	t.Parallel()

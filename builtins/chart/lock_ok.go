@@ -46,7 +46,10 @@ dependencies of its own:
    one after the other; the first that proves or contradicts it decides. lock
    is a digest in the lock's entry or in chartseal.lock; provenance is
    helm.verify_prov of the archive in the repository; repository is the digest
-   in the repository's index.yaml, or of the chart's layer in a registry.
+   in the repository's index.yaml, or of the chart's layer in a registry. What
+   is read for evidence of one chart has one budget, beside the chart's own: a
+   dependency that exceeds it, and that nothing else proves, is too_large or
+   too_many.
 
 What lies unpacked in charts/, as helm package leaves it, is compared as a set
 of files with the archive that the evidence names. The code of the first

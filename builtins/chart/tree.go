@@ -177,7 +177,7 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted) (proven proof) {
 func (t *tree) subject(l *level, w *wanted) *subject {
 	return &subject{
 		vendored: w.found, archive: w.archive, pin: l.pin(w), ignored: l.ignored.inside(w.found.Subchart),
-		repository: w.repository, ref: dependencyRef(w.repository, w.name, w.is()),
+		repository: w.repository, ref: dependencyRef(w.repository, w.name, w.published()),
 	}
 }
 

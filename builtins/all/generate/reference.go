@@ -51,9 +51,10 @@ where the tag is a version (` + "`1.2.3`, `v1.2.3`, with `_` for `+`" + `). A ta
 the letter, build metadata too, but for a ` + "`v`" + ` before one: ` + "`v1.2.3`" + ` is ` + "`1.2.3`" + `,
 in each check and in its option ` + "`chart`" + `.
 
-` + "`http://`" + ` works only for hosts that the configuration calls insecure, loopback and
-link-local addresses only for hosts that it lists. A chart that an ` + "`index.yaml`" + ` keeps in an
-OCI registry is ` + "`source_denied`" + `: name the registry yourself.
+` + "`http://`" + ` works only for hosts that the configuration calls insecure, loopback
+and link-local addresses only for hosts that it lists. A chart that an
+` + "`index.yaml`" + ` keeps in an OCI registry is ` + "`source_denied`" + `: name the registry
+yourself.
 
 `
 
