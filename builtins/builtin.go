@@ -88,6 +88,9 @@ func (b *Builtin) Run(ctx context.Context, env *Env, ref chartref.Ref, opts []by
 	defer cancel()
 	mine := *env
 	mine.call = call{b.Name, opts}
+	if mine.Budget == nil {
+		mine.Budget = NewBudget(mine.Limits)
+	}
 	return b.call(ctx, &mine, ref, opts)
 }
 

@@ -23,6 +23,7 @@ type Env struct {
 	Trust  Trust
 	Facts  Facts // what was found out before; may be nil
 	Limits Limits
+	Budget *Budget      // of the archives that a call reads; nil stands for a fresh one
 	Log    *slog.Logger // for panics only; nil is silent
 
 	// NamedTrust refuses trust material that stands in the options themselves:

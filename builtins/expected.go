@@ -12,7 +12,7 @@ import (
 // reference asks for.
 type Expected struct {
 	Name    *string `json:"name" doc:"Name that the chart must have."`
-	Version *string `json:"version" doc:"Version that the chart must have, exactly."`
+	Version *string `json:"version" doc:"Version that the chart must have, exactly; but for a v before it, which makes no other version."`
 }
 
 // Check refuses an empty name or version, which would ask for nothing.
@@ -29,6 +29,7 @@ func (e Expected) Check() error {
 }
 
 // Of is the name and version that the chart of ref must have; "" for any.
+// Versions are compared by [chartref.SameVersion], here as elsewhere.
 func (e Expected) Of(ref chartref.Ref) (name, version string) {
 	name, version = ref.Expected()
 	if e.Name != nil {

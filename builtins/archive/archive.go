@@ -77,10 +77,11 @@ func (r *Refused) Error() string { return r.Err.Error() }
 // Unwrap gives the reason.
 func (r *Refused) Unwrap() error { return r.Err }
 
-// Read reads a gzipped chart archive to its end.
+// Read reads a gzipped chart archive to its end, and draws all that it reads
+// from budget.
 //
-// An error of r itself, a cancelled context, and an archive above
-// limits.Archive (TooLarge) come first. Anything wrong with the content is a
+// An error of r itself, a cancelled context, and an archive that is larger than
+// what may be fetched (TooLarge) come first. Anything wrong with the content is a
 // [*Refused]:
 //
 //   - AmbiguousArchive: paths that are there twice, also if only case or
@@ -90,41 +91,41 @@ func (r *Refused) Unwrap() error { return r.Err }
 //     in the chart or in something in charts/.
 //   - MalformedChart: what [ParseMetadata] refuses; requirements.yaml or
 //     requirements.lock where apiVersion is not v1.
-//   - TooLarge, TooMany: a limit is exceeded.
-func Read(ctx context.Context, r io.Reader, limits builtins.Limits) (*Chart, error) {
-	return readArchive(ctx, r, limits, metadataOnly)
+//   - TooLarge, TooMany: a limit is exceeded, or what was left of the budget.
+func Read(ctx context.Context, r io.Reader, budget *builtins.Budget) (*Chart, error) {
+	return readArchive(ctx, r, budget, metadataOnly)
 }
 
 // ReadContents is [Read] that also takes the digest of every file and of every
 // archive in charts/, which costs about as much again.
-func ReadContents(ctx context.Context, r io.Reader, limits builtins.Limits) (*Chart, error) {
-	return readArchive(ctx, r, limits, withContents)
+func ReadContents(ctx context.Context, r io.Reader, budget *builtins.Budget) (*Chart, error) {
+	return readArchive(ctx, r, budget, withContents)
 }
 
 // ReadVendored is [ReadContents] that goes on after an archive in charts/ whose
 // content is not acceptable: what its bytes are can still be told, and whether
 // they are the right ones. A limit exceeded ends it nevertheless.
-func ReadVendored(ctx context.Context, r io.Reader, limits builtins.Limits) (*Chart, error) {
-	return readArchive(ctx, r, limits, vendored)
+func ReadVendored(ctx context.Context, r io.Reader, budget *builtins.Budget) (*Chart, error) {
+	return readArchive(ctx, r, budget, vendored)
 }
 
 // ReadDir reads the chart directory that is the root of fsys, by the same
 // rules. Links are refused, not followed; nothing but regular files is opened.
 // The limits on unpacked bytes hold for the files read. An error of fsys is
 // Unavailable.
-func ReadDir(ctx context.Context, fsys fs.FS, limits builtins.Limits) (*Chart, error) {
-	return readDirectory(ctx, fsys, limits, metadataOnly)
+func ReadDir(ctx context.Context, fsys fs.FS, budget *builtins.Budget) (*Chart, error) {
+	return readDirectory(ctx, fsys, budget, metadataOnly)
 }
 
 // ReadDirContents is [ReadDir] that also takes the digest of every file and of
 // every archive in charts/.
-func ReadDirContents(ctx context.Context, fsys fs.FS, limits builtins.Limits) (*Chart, error) {
-	return readDirectory(ctx, fsys, limits, withContents)
+func ReadDirContents(ctx context.Context, fsys fs.FS, budget *builtins.Budget) (*Chart, error) {
+	return readDirectory(ctx, fsys, budget, withContents)
 }
 
 // ReadDirVendored is to [ReadDirContents] what [ReadVendored] is to [ReadContents].
-func ReadDirVendored(ctx context.Context, fsys fs.FS, limits builtins.Limits) (*Chart, error) {
-	return readDirectory(ctx, fsys, limits, vendored)
+func ReadDirVendored(ctx context.Context, fsys fs.FS, budget *builtins.Budget) (*Chart, error) {
+	return readDirectory(ctx, fsys, budget, vendored)
 }
 
 // An extent says how much of a chart is wanted.
@@ -136,10 +137,10 @@ const (
 	vendored            // and those of archives in charts/ that are no charts
 )
 
-func readArchive(ctx context.Context, r io.Reader, limits builtins.Limits, wanted extent) (*Chart, error) {
-	in := newStream(ctx, r, limits.Archive, true)
+func readArchive(ctx context.Context, r io.Reader, budget *builtins.Budget, wanted extent) (*Chart, error) {
+	in := newStream(ctx, r, budget, true)
 	defer in.close()
-	c, err := newWalk(ctx, limits, wanted).archive(in, 0)
+	c, err := newWalk(ctx, budget, wanted).archive(in, 0)
 	// What is left matters only for the digest, and for an error of r: then
 	// the content's fault may only be a consequence.
 	if err := in.drain(); err != nil {

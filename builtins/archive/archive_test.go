@@ -87,7 +87,7 @@ func gnu() []byte {
 	return forge.Gzip(b.Bytes())
 }
 
-type reader func(context.Context, io.Reader, builtins.Limits) (*archive.Chart, error)
+type reader func(context.Context, io.Reader, *builtins.Budget) (*archive.Chart, error)
 
 var readers = map[string]reader{"Read": archive.Read, "ReadContents": archive.ReadContents}
 
@@ -95,7 +95,7 @@ func TestRead(t *testing.T) {
 	for name, raw := range good {
 		for kind, read := range readers {
 			t.Run(name+"/"+kind, func(t *testing.T) {
-				c, err := read(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+				c, err := read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -141,7 +141,7 @@ func find(c *archive.Chart, m *chart.Metadata) *archive.Subchart {
 
 func TestReadContents(t *testing.T) {
 	raw := forge.Archive(with(append(subcharts, forge.Entry{Name: "Chart.lock", Body: "digest: x\n"}, forge.Entry{Name: "empty"})...)...)
-	c, err := archive.ReadContents(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+	c, err := archive.ReadContents(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestReadRefuses(t *testing.T) {
 		for kind, read := range readers {
 			t.Run(m.Name+"/"+kind, func(t *testing.T) {
 				start := time.Now()
-				c, err := read(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+				c, err := read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 				refused(t, c, err, m.Code, raw)
 				t.Log(err)
 				if took := time.Since(start); took > time.Second {
@@ -219,7 +219,7 @@ func TestReadChartFaults(t *testing.T) {
 	}
 	for name, raw := range tests {
 		t.Run(name, func(t *testing.T) {
-			c, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+			c, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 			refused(t, c, err, builtins.MalformedChart, raw)
 			t.Log(err)
 		})
@@ -244,7 +244,7 @@ func TestReadSourceErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, wrap := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.DataErrReader, iotest.OneByteReader} {
 				r := wrap(io.MultiReader(bytes.NewReader(test.bytes), iotest.ErrReader(test.err)))
-				if c, err := archive.Read(t.Context(), r, builtins.DefaultLimits()); !errors.Is(err, test.err) {
+				if c, err := archive.Read(t.Context(), r, builtins.NewBudget(builtins.DefaultLimits())); !errors.Is(err, test.err) {
 					t.Errorf("chart %+v, error %v", c, err)
 				}
 			}
@@ -258,7 +258,7 @@ func TestReadOddReaders(t *testing.T) {
 		"one byte": iotest.OneByteReader, "half": iotest.HalfReader, "data with the end": iotest.DataErrReader,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := archive.ReadContents(t.Context(), wrap(bytes.NewReader(raw)), builtins.DefaultLimits())
+			c, err := archive.ReadContents(t.Context(), wrap(bytes.NewReader(raw)), builtins.NewBudget(builtins.DefaultLimits()))
 			if err != nil || c.Digest != builtins.SHA256(raw) {
 				t.Errorf("chart %+v, error %v", c, err)
 			}
@@ -272,7 +272,7 @@ func TestReadCancelled(t *testing.T) {
 	limits.Archive, limits.ArchiveUnpacked, limits.ArchiveFile = 1<<40, 1<<50, 1<<50
 	time.AfterFunc(50*time.Millisecond, cancel)
 	start := time.Now()
-	_, err := archive.ReadContents(ctx, bomb, limits)
+	_, err := archive.ReadContents(ctx, bomb, builtins.NewBudget(limits))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
@@ -330,7 +330,7 @@ func TestReadVendored(t *testing.T) {
 		return forge.Archive(forge.Chart("web", "1.2.3", append(extra, forge.Entry{Name: "templates/bom.yaml", Body: "\uFEFFa: b\n"})...)...)
 	}
 	read := func(raw []byte) (*archive.Chart, error) {
-		return archive.ReadVendored(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+		return archive.ReadVendored(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 	}
 	raw := outer(forge.Entry{Name: "charts/db-1.0.0.tgz", Body: bad})
 	c, err := read(raw)
@@ -346,7 +346,7 @@ func TestReadVendored(t *testing.T) {
 			t.Errorf("digest of a file is with its byte order mark")
 		}
 	}
-	if _, err := archive.ReadContents(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits()); builtins.CodeOf(err) != builtins.AmbiguousArchive {
+	if _, err := archive.ReadContents(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits())); builtins.CodeOf(err) != builtins.AmbiguousArchive {
 		t.Errorf("ReadContents: %v", err)
 	}
 	if _, err := read(outer(forge.Entry{Name: "charts/db/values.yaml", Body: "x"})); builtins.CodeOf(err) != builtins.NotAChart {
@@ -354,7 +354,7 @@ func TestReadVendored(t *testing.T) {
 	}
 	limits := builtins.DefaultLimits()
 	limits.ArchiveFile = int64(len(bad)) - 1
-	if _, err := archive.ReadVendored(t.Context(), bytes.NewReader(raw), limits); builtins.CodeOf(err) != builtins.TooLarge {
+	if _, err := archive.ReadVendored(t.Context(), bytes.NewReader(raw), builtins.NewBudget(limits)); builtins.CodeOf(err) != builtins.TooLarge {
 		t.Errorf("over the limit: %v", err)
 	}
 	if _, err := read(raw[:len(raw)-20]); builtins.CodeOf(err) != builtins.NotAChart {

@@ -67,7 +67,7 @@ func BenchmarkRead(b *testing.B) {
 		for kind, read := range readers {
 			b.Run(name+"/"+kind, func(b *testing.B) {
 				measure(b, raw, func() error {
-					_, err := read(b.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+					_, err := read(b.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 					return err
 				})
 			})

@@ -91,17 +91,17 @@ func TestDeadlineBetweenSubcharts(t *testing.T) {
 	}
 	raw := forge.Archive(with(many...)...)
 	asked := &countdown{t.Context(), 1 << 30}
-	if _, err := archive.Read(asked, bytes.NewReader(raw), builtins.DefaultLimits()); err != nil {
+	if _, err := archive.Read(asked, bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits())); err != nil {
 		t.Fatal(err)
 	}
 	all := 1<<30 - asked.left
 	for _, left := range []int{all - 1, all - 400, all / 2, 1, 0} {
-		_, err := archive.Read(&countdown{t.Context(), left}, bytes.NewReader(raw), builtins.DefaultLimits())
+		_, err := archive.Read(&countdown{t.Context(), left}, bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 		var refused *archive.Refused
 		if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, &refused) {
 			t.Errorf("after %d of %d: %v", left, all, err)
 		}
-		_, err = archive.ReadDir(&countdown{t.Context(), left / 2}, onDisk(with(many...)...), builtins.DefaultLimits())
+		_, err = archive.ReadDir(&countdown{t.Context(), left / 2}, onDisk(with(many...)...), builtins.NewBudget(builtins.DefaultLimits()))
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("directory, after %d: %v", left/2, err)
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 )
 
-func readDirectory(ctx context.Context, fsys fs.FS, limits builtins.Limits, wanted extent) (*Chart, error) {
-	d := directory{walk: newWalk(ctx, limits, wanted), fsys: fsys, top: newNode(), paths: newPaths(limits)}
+func readDirectory(ctx context.Context, fsys fs.FS, budget *builtins.Budget, wanted extent) (*Chart, error) {
+	d := directory{walk: newWalk(ctx, budget, wanted), fsys: fsys, top: newNode(), paths: newPaths(budget.Limits)}
 	if err := d.read("."); err != nil {
 		return nil, err
 	}

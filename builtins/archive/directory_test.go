@@ -37,16 +37,16 @@ func onDisk(entries ...forge.Entry) fstest.MapFS {
 // A25: a directory and an archive of one content are one chart.
 func TestReadDirEqualsArchive(t *testing.T) {
 	for _, extra := range [][]forge.Entry{nil, subcharts, {{Name: "Chart.lock", Body: "x"}, {Name: "a/b/c", Body: ""}}} {
-		packed, err := archive.ReadContents(t.Context(), bytes.NewReader(forge.Archive(with(extra...)...)), builtins.DefaultLimits())
+		packed, err := archive.ReadContents(t.Context(), bytes.NewReader(forge.Archive(with(extra...)...)), builtins.NewBudget(builtins.DefaultLimits()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		packed.Digest, packed.Size = "", 0
-		got, err := archive.ReadDirContents(t.Context(), onDisk(with(extra...)...), builtins.DefaultLimits())
+		got, err := archive.ReadDirContents(t.Context(), onDisk(with(extra...)...), builtins.NewBudget(builtins.DefaultLimits()))
 		if diff := cmp.Diff(packed, got); diff != "" || err != nil {
 			t.Errorf("error %v (-archive +directory):\n%s", err, diff)
 		}
-		got, err = archive.ReadDir(t.Context(), onDisk(with(extra...)...), builtins.DefaultLimits())
+		got, err = archive.ReadDir(t.Context(), onDisk(with(extra...)...), builtins.NewBudget(builtins.DefaultLimits()))
 		if err != nil || got.Files != nil || len(got.Subcharts) != len(packed.Subcharts) {
 			t.Errorf("without contents: error %v, chart %+v", err, got)
 		}
@@ -88,32 +88,32 @@ func TestReadDirRefuses(t *testing.T) {
 				delete(dir, root)
 			}
 			dir[test.path] = test.file
-			c, err := archive.ReadDirContents(t.Context(), dir, builtins.DefaultLimits())
+			c, err := archive.ReadDirContents(t.Context(), dir, builtins.NewBudget(builtins.DefaultLimits()))
 			if code := builtins.CodeOf(err); code != test.code {
 				t.Errorf("code %s, want %s; chart %+v, error %v", code, test.code, c, err)
 			}
 		})
 	}
 	t.Run("A29 no chart", func(t *testing.T) {
-		if _, err := archive.ReadDir(t.Context(), fstest.MapFS{"README.md": regular("")}, builtins.DefaultLimits()); builtins.CodeOf(err) != builtins.NotAChart {
+		if _, err := archive.ReadDir(t.Context(), fstest.MapFS{"README.md": regular("")}, builtins.NewBudget(builtins.DefaultLimits())); builtins.CodeOf(err) != builtins.NotAChart {
 			t.Error(err)
 		}
 	})
 	t.Run("A14 entries", func(t *testing.T) {
 		limits := builtins.DefaultLimits()
 		limits.ArchiveEntries = 4 // Chart.yaml, templates, templates/service.yaml, values.yaml
-		if _, err := archive.ReadDir(t.Context(), valid, limits); err != nil {
+		if _, err := archive.ReadDir(t.Context(), valid, builtins.NewBudget(limits)); err != nil {
 			t.Errorf("at the limit: %v", err)
 		}
 		limits.ArchiveEntries--
-		if _, err := archive.ReadDir(t.Context(), valid, limits); builtins.CodeOf(err) != builtins.TooMany {
+		if _, err := archive.ReadDir(t.Context(), valid, builtins.NewBudget(limits)); builtins.CodeOf(err) != builtins.TooMany {
 			t.Errorf("over the limit: %v", err)
 		}
 	})
 	t.Run("A14 all files", func(t *testing.T) {
 		limits := builtins.DefaultLimits()
 		limits.ArchiveUnpacked = 100
-		if _, err := archive.ReadDirContents(t.Context(), valid, limits); builtins.CodeOf(err) != builtins.TooLarge {
+		if _, err := archive.ReadDirContents(t.Context(), valid, builtins.NewBudget(limits)); builtins.CodeOf(err) != builtins.TooLarge {
 			t.Error(err)
 		}
 	})
@@ -137,7 +137,7 @@ func TestReadDirOnDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer root.Close()
-		return archive.ReadDirContents(t.Context(), root.FS(), builtins.DefaultLimits())
+		return archive.ReadDirContents(t.Context(), root.FS(), builtins.NewBudget(builtins.DefaultLimits()))
 	}
 	t.Run("valid", func(t *testing.T) {
 		if c, err := read(t, write(t)); err != nil || c.Metadata.Name != "web" {
@@ -184,14 +184,14 @@ func (u unreadable) Open(path string) (fs.File, error) {
 func TestReadDirFaults(t *testing.T) {
 	for _, path := range []string{".", "templates", "Chart.yaml", "values.yaml"} {
 		dir := unreadable{onDisk(with()...), path, fs.ErrPermission}
-		c, err := archive.ReadDirContents(t.Context(), dir, builtins.DefaultLimits())
+		c, err := archive.ReadDirContents(t.Context(), dir, builtins.NewBudget(builtins.DefaultLimits()))
 		if builtins.CodeOf(err) != builtins.Unavailable || !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s: chart %+v, error %v", path, c, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if c, err := archive.ReadDir(ctx, onDisk(with()...), builtins.DefaultLimits()); !errors.Is(err, context.Canceled) {
+	if c, err := archive.ReadDir(ctx, onDisk(with()...), builtins.NewBudget(builtins.DefaultLimits())); !errors.Is(err, context.Canceled) {
 		t.Errorf("chart %+v, error %v", c, err)
 	}
 }

@@ -39,7 +39,7 @@ func FuzzRead(f *testing.F) {
 		if !bytes.HasPrefix(raw, []byte("\x1f\x8b")) {
 			raw = forge.Gzip(raw)
 		}
-		c, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+		c, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 		if err != nil {
 			refusedSomehow(t, err, raw)
 			return
@@ -50,7 +50,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		sameAsHelm(t, helm, c)
-		again, err := archive.ReadContents(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+		again, err := archive.ReadContents(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 		if err != nil || cmp.Diff(c.Raw, again.Raw) != "" {
 			t.Errorf("with contents: chart %+v, error %v", again, err)
 		}

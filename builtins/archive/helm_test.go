@@ -56,7 +56,7 @@ func TestHelmArchives(t *testing.T) {
 			t.Fatal(err)
 		}
 		helm, helmErr := loader.LoadArchive(bytes.NewReader(raw))
-		ours, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+		ours, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 		switch {
 		case err == nil && helmErr != nil:
 			t.Errorf("%s: Helm says %v", path, helmErr)
@@ -85,7 +85,7 @@ func TestHelmPackages(t *testing.T) {
 			continue
 		}
 		packages++
-		ours, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits())
+		ours, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
 		if err != nil {
 			t.Logf("only Helm accepts %s: %v", dir, err)
 			continue

@@ -78,10 +78,10 @@ func TestLimits(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := archive.Read(t.Context(), test.at(), limits); err != nil {
+			if _, err := archive.Read(t.Context(), test.at(), builtins.NewBudget(limits)); err != nil {
 				t.Errorf("at the limit: %v", err)
 			}
-			c, err := archive.Read(t.Context(), test.over(), limits)
+			c, err := archive.Read(t.Context(), test.over(), builtins.NewBudget(limits))
 			if code := builtins.CodeOf(err); code != test.code {
 				t.Errorf("over the limit: code %s, chart %+v, error %v", code, c, err)
 			}
@@ -158,23 +158,23 @@ func TestArchiveLimit(t *testing.T) {
 	raw := forge.Archive(with()...)
 	limits := builtins.DefaultLimits()
 	limits.Archive = int64(len(raw))
-	if _, err := archive.Read(t.Context(), bytes.NewReader(raw), limits); err != nil {
+	if _, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(limits)); err != nil {
 		t.Errorf("at the limit: %v", err)
 	}
 	limits.Archive--
-	if _, err := archive.Read(t.Context(), bytes.NewReader(raw), limits); builtins.CodeOf(err) != builtins.TooLarge {
+	if _, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(limits)); builtins.CodeOf(err) != builtins.TooLarge {
 		t.Errorf("over the limit: %v", err)
 	}
 	// It also holds for the bytes that nobody unpacks any more.
 	endless := io.MultiReader(strings.NewReader("not gzip"), &again{bytes: make([]byte, chunk)})
-	if _, err := archive.Read(t.Context(), endless, builtins.DefaultLimits()); builtins.CodeOf(err) != builtins.TooLarge {
+	if _, err := archive.Read(t.Context(), endless, builtins.NewBudget(builtins.DefaultLimits())); builtins.CodeOf(err) != builtins.TooLarge {
 		t.Errorf("endless: %v", err)
 	}
 }
 
 func TestZeroLimitsAllowNothing(t *testing.T) {
 	for name, raw := range good {
-		if c, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.Limits{}); builtins.CodeOf(err) != builtins.TooLarge {
+		if c, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.Limits{})); builtins.CodeOf(err) != builtins.TooLarge {
 			t.Errorf("%s: chart %+v, error %v", name, c, err)
 		}
 	}
@@ -196,7 +196,7 @@ func TestEndlessArchives(t *testing.T) {
 			test.limit(&limits)
 			// 5 GiB of zeros are some 25 MiB of gzip at the fastest level.
 			for kind, read := range readers {
-				_, err := read(t.Context(), io.LimitReader(zeros(t, with()...), 25*mib), limits)
+				_, err := read(t.Context(), io.LimitReader(zeros(t, with()...), 25*mib), builtins.NewBudget(limits))
 				if code := builtins.CodeOf(err); code != test.code {
 					t.Errorf("%s: code %s, error %v", kind, code, err)
 				}
@@ -219,7 +219,7 @@ func TestManyEntries(t *testing.T) {
 		}()
 		// The rest need not arrive: the verdict is there.
 		some := io.LimitReader(r, 1<<20)
-		_, err := archive.Read(t.Context(), some, builtins.DefaultLimits())
+		_, err := archive.Read(t.Context(), some, builtins.NewBudget(builtins.DefaultLimits()))
 		r.Close()
 		if code := builtins.CodeOf(err); code != builtins.TooMany {
 			t.Errorf("code %s, error %v", code, err)
@@ -234,7 +234,7 @@ func TestReadAllocates(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			if _, err := read(t.Context(), bytes.NewReader(raw), builtins.DefaultLimits()); err != nil {
+			if _, err := read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits())); err != nil {
 				t.Fatal(err)
 			}
 			runtime.ReadMemStats(&after)

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"hash"
 	"io"
+
+	"github.com/chartseal/chartseal/builtins"
 )
 
 const (
@@ -24,10 +26,10 @@ const (
 type stream struct {
 	cancelled func() error
 	r         io.Reader
-	limit     int64
+	budget    *builtins.Budget // nil for bytes that were drawn before
 	size      int64
 	chunk     []byte // what of the last chunk is not passed on yet
-	err       error  // of r, or of the limit; io.EOF at the end
+	err       error  // of r, or of the budget; io.EOF at the end
 
 	sum  hash.Hash // nil if no digest is wanted
 	buf  []byte
@@ -36,8 +38,8 @@ type stream struct {
 	done chan struct{}
 }
 
-func newStream(ctx context.Context, r io.Reader, limit int64, hashed bool) *stream {
-	s := &stream{cancelled: ctx.Err, r: r, limit: limit, buf: make([]byte, chunkSize)}
+func newStream(ctx context.Context, r io.Reader, budget *builtins.Budget, hashed bool) *stream {
+	s := &stream{cancelled: ctx.Err, r: r, budget: budget, buf: make([]byte, chunkSize)}
 	if hashed {
 		s.sum = sha256.New()
 	}
@@ -65,9 +67,10 @@ func (s *stream) fill() error {
 	}
 	n, err := s.r.Read(s.buf)
 	s.err = err
-	if s.size += int64(n); s.size > s.limit {
-		s.err = tooLarge("archive", s.limit)
-		return s.err
+	s.size += int64(n)
+	if over := s.draw(n); over != nil {
+		s.err = over
+		return over
 	}
 	s.chunk = s.buf[:n]
 	if n == 0 {
@@ -75,6 +78,13 @@ func (s *stream) fill() error {
 	}
 	s.hash(s.chunk)
 	return nil
+}
+
+func (s *stream) draw(n int) error {
+	if s.budget == nil {
+		return nil
+	}
+	return s.budget.Fetch(n)
 }
 
 // hash hashes chunk now or later; it stays unchanged until it is hashed, and

@@ -44,7 +44,6 @@ func (w *walk) archive(in *stream, depth int64) (*Chart, error) {
 }
 
 func (w *walk) tar(r *unpacker, depth int64) (*node, error) {
-	before := w.unpacked
 	tr := tar.NewReader(r)
 	t := tree{top: newNode(), paths: newPaths(w.limits)}
 	for {
@@ -54,7 +53,7 @@ func (w *walk) tar(r *unpacker, depth int64) (*node, error) {
 			return nil, io.ErrUnexpectedEOF
 		case errors.Is(err, io.EOF):
 			return t.top, nil
-		case errors.Is(err, tar.ErrHeader) && before-w.unpacked > tarBlock:
+		case errors.Is(err, tar.ErrHeader) && r.size > tarBlock:
 			return nil, ambiguous("damaged tar header after %s", quoted(t.last))
 		case errors.Is(err, tar.ErrFieldTooLong):
 			return nil, tooLarge("tar header after "+quoted(t.last), maxTarHeader)

@@ -18,22 +18,21 @@ import (
 // A walk reads one chart and all that is nested in it, on one budget.
 type walk struct {
 	ctx      context.Context // of the one call that the walk lives for
-	limits   builtins.Limits
+	budget   *builtins.Budget
+	limits   builtins.Limits // of the budget
 	contents bool
 	vendored bool
 
-	unpacked int64 // bytes left of limits.ArchiveUnpacked
-	entries  int64 // left of limits.ArchiveEntries
 	metadata int64 // bytes left of limits.Metadata, for all files kept
 
 	hash hash.Hash
 	buf  []byte
 }
 
-func newWalk(ctx context.Context, limits builtins.Limits, wanted extent) *walk {
+func newWalk(ctx context.Context, budget *builtins.Budget, wanted extent) *walk {
 	return &walk{
-		ctx: ctx, limits: limits, contents: wanted >= withContents, vendored: wanted == vendored,
-		unpacked: limits.ArchiveUnpacked, entries: limits.ArchiveEntries, metadata: limits.Metadata,
+		ctx: ctx, budget: budget, limits: budget.Limits, metadata: budget.Limits.Metadata,
+		contents: wanted >= withContents, vendored: wanted == vendored,
 		hash: sha256.New(), buf: make([]byte, chunkSize),
 	}
 }
@@ -48,10 +47,7 @@ func (w *walk) count() error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	if w.entries--; w.entries < 0 {
-		return tooMany("number of entries", w.limits.ArchiveEntries)
-	}
-	return nil
+	return w.budget.Enter()
 }
 
 // file reads a file that lies at path in top. at is how reasons call it; open
@@ -79,7 +75,7 @@ func (w *walk) subchart(owner *node, at, path string, depth int64, r io.Reader) 
 	if depth > w.limits.ArchiveNesting {
 		return tooMany("nesting of archives at "+quoted(at), w.limits.ArchiveNesting)
 	}
-	in := newStream(w.ctx, r, w.limits.ArchiveFile, w.contents)
+	in := newStream(w.ctx, r, nil, w.contents)
 	defer in.close()
 	c, err := w.archive(in, depth)
 	var refused error
@@ -158,21 +154,26 @@ func (c *capped) Read(p []byte) (int, error) {
 // An unpacker passes unpacked bytes on as far as the budget goes. It gives
 // io.EOF only to a reader that asked for more than there is.
 type unpacker struct {
-	capped
+	r         io.Reader
+	budget    *builtins.Budget
 	cancelled func() error
+	size      int64
 	ended     bool
 }
 
 func (w *walk) unpack(r io.Reader) *unpacker {
-	excess := tooLarge("unpacked content", w.limits.ArchiveUnpacked)
-	return &unpacker{capped: capped{r: r, left: &w.unpacked, excess: excess}, cancelled: w.ctx.Err}
+	return &unpacker{r: r, budget: w.budget, cancelled: w.ctx.Err}
 }
 
 func (u *unpacker) Read(p []byte) (int, error) {
 	if err := u.cancelled(); err != nil {
 		return 0, err
 	}
-	n, err := u.capped.Read(p)
+	n, err := u.r.Read(p)
+	u.size += int64(n)
+	if over := u.budget.Unpack(n); over != nil {
+		return 0, over
+	}
 	if n > 0 && errors.Is(err, io.EOF) {
 		return n, nil
 	}

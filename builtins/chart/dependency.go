@@ -10,6 +10,7 @@ import (
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
+	"github.com/chartseal/chartseal/builtins/chartref"
 )
 
 // A level is one chart of the tree: the chart itself, or one that lies in the
@@ -127,18 +128,27 @@ func (l *level) wants(r *rules) (all []*wanted) {
 	return all
 }
 
-// fits says whether a version is what is wanted: the locked one to the letter,
-// or one of the range where the lock has a range.
+// fits says whether a version is what is wanted: the locked one, or one of the
+// range where the lock has a range.
 func (w *wanted) fits(text string, version *semver.Version) bool {
 	if w.ranged {
 		return w.request.has(version)
 	}
-	return w.version == text
+	return chartref.SameVersion(text, w.version)
 }
 
 // is the version that was found or, of an archive that is no chart, that
 // should have been.
 func (w *wanted) is() string { return cmp.Or(w.found.version, w.version) }
+
+// published is the version under which its repository has it: the locked one.
+// The chart in it may lack the v of a tag.
+func (w *wanted) published() string {
+	if w.ranged {
+		return w.is()
+	}
+	return w.version
+}
 
 // stalePins are pins of what the lock does not have.
 func (l *level) stalePins() (stale []Pin) {

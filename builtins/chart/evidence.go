@@ -3,8 +3,8 @@
 package chart
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -55,19 +55,19 @@ type proof struct {
 	err    error
 }
 
-// A prover looks for evidence. What it reads of other archives is on one budget.
+// A prover looks for evidence. All archives that it reads, and those that checks
+// of ours read for it, are on env's budget.
 type prover struct {
-	env    *builtins.Env
-	kinds  []kind
-	limits builtins.Limits // what is left
-	known  map[question]proof
-	found  findings
-	trust  []string // digests of the trust material that decided
+	env   *builtins.Env
+	kinds []kind
+	known map[question]proof
+	found findings
+	trust []string // digests of the trust material that decided
 }
 
 // prove asks one kind after the other. The first that proves or contradicts
 // ends the search. Without either the bytes are unverified, unless one that
-// could not be asked leaves it open.
+// could not be asked leaves it open, or one would have been too much to read.
 func (p *prover) prove(ctx context.Context, s *subject) proof {
 	q := question{s.vendored, s.repository, s.archive}
 	if found, ok := p.known[q]; ok {
@@ -86,7 +86,7 @@ func (p *prover) search(ctx context.Context, s *subject) proof {
 	if len(p.kinds) == 0 {
 		return proof{}
 	}
-	var open error
+	var open, excess error
 	var silent []string
 	for _, k := range p.kinds {
 		err := k.prove(ctx, p, s)
@@ -97,11 +97,13 @@ func (p *prover) search(ctx context.Context, s *subject) proof {
 			return proof{err: err}
 		case code.Outcome() == builtins.Undecided && open == nil:
 			open = builtins.Errorf(code, "%s: %w", k.name, err)
+		case builtins.Exceeds(err) && excess == nil:
+			excess = builtins.Errorf(code, "%s: %w", k.name, err)
 		}
 		silent = append(silent, k.name+": "+err.Error())
 	}
-	if open != nil {
-		return proof{err: open}
+	if err := cmp.Or(open, excess); err != nil {
+		return proof{err: err}
 	}
 	return proof{err: builtins.Errorf(builtins.ContentUnverified, "nothing proves it: %s", strings.Join(silent, "; "))}
 }
@@ -272,29 +274,12 @@ func (p *prover) filesOf(ctx context.Context, artifact builtins.Artifact, digest
 		return nil, err
 	}
 	defer body.Close()
-	c, err := archive.ReadContents(ctx, body, p.limits)
-	if refused := (*archive.Refused)(nil); errors.As(err, &refused) {
-		p.limits.Archive -= refused.Size
-		return nil, unproven("the archive to compare it with: %w", err)
-	}
+	c, err := archive.ReadContents(ctx, body, p.env.Budget)
 	if err != nil {
 		return nil, builtins.Errorf(codeOf(err), "the archive to compare it with: %w", err)
 	}
-	p.spend(c, c.Size)
 	if c.Digest != digest {
 		return nil, tampered("the archive to compare it with is %s, %s was expected", c.Digest, digest)
 	}
 	return NewFileSet(c)
-}
-
-// spend takes an archive that was read from what is left.
-func (p *prover) spend(c *archive.Chart, size int64) {
-	p.limits.Archive -= size
-	for _, f := range c.Files {
-		p.limits.ArchiveUnpacked -= f.Size
-	}
-	p.limits.ArchiveEntries -= int64(len(c.Files))
-	for _, sub := range c.Subcharts {
-		p.spend(sub.Chart, 0)
-	}
 }

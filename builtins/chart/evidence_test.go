@@ -437,6 +437,11 @@ func TestRequestedChart(t *testing.T) {
 	}{
 		{"tag", "oci://registry.example.com/charts/web:1.0.0", nil, builtins.OK},
 		{"old chart under a new tag", "oci://registry.example.com/charts/web:2.0.0", nil, builtins.VersionMismatch},
+		{"tag with a v", "oci://registry.example.com/charts/web:v1.0.0", nil, builtins.OK},
+		{"old chart under a new tag with a v", "oci://registry.example.com/charts/web:v1.0.1", nil, builtins.VersionMismatch},
+		{"tag with other build metadata", "oci://registry.example.com/charts/web:v1.0.0_a", nil, builtins.VersionMismatch},
+		{"option states the version with a v", "oci://registry.example.com/charts/web:latest", map[string]any{"version": "v1.0.0"}, builtins.OK},
+		{"option states another version with a v", "oci://registry.example.com/charts/web:latest", map[string]any{"version": "v1.0.1"}, builtins.VersionMismatch},
 		{"chart under another name", "oci://registry.example.com/charts/shop:1.0.0", nil, builtins.NameMismatch},
 		{"option states another version", "oci://registry.example.com/charts/web:1.0.0", map[string]any{"version": "2.0.0"}, builtins.VersionMismatch},
 		{"option states the name", "oci://registry.example.com/charts/shop:1.0.0", map[string]any{"name": "web"}, builtins.OK},
@@ -454,6 +459,37 @@ func TestRequestedChart(t *testing.T) {
 			if r.Digest != zeros || r.Report.Chart.Digest != builtins.SHA256(w.archive()) {
 				t.Errorf("digests: %s, %s", r.Digest, r.Report.Chart.Digest)
 			}
+		})
+	}
+}
+
+// A registry may tag a chart 2.1.0 as v2.1.0, and a lock names the tag.
+func TestLockedByTag(t *testing.T) {
+	t.Parallel()
+	tagged := on("db", "v2.1.0", registry, "v2.1.0")
+	for _, test := range []struct {
+		inside string
+		code   builtins.Code
+	}{
+		{"2.1.0", builtins.OK},
+		{"2.1.1", builtins.DependencyMismatch},
+		{"2.1.0+a", builtins.DependencyMismatch},
+		{"2.1.0-a", builtins.DependencyMismatch},
+	} {
+		t.Run(test.inside, func(t *testing.T) {
+			w := newWorld(t, tagged)
+			archive := subchart("db", test.inside)
+			w.files["charts/db-v2.1.0.tgz"] = string(archive)
+			w.publish(registry, "db", "v2.1.0", archive)
+			w.check(t).want(t, test.code, "", "")
+			if test.code != builtins.OK {
+				return
+			}
+			w.pin(t)
+			w.options["content"] = []string{"lock"}
+			w.check(t).want(t, builtins.OK, "", "")
+			w.files["charts/db-2.1.0.tgz"] = string(archive)
+			w.check(t).want(t, builtins.DependencyDuplicate, "", "")
 		})
 	}
 }

@@ -24,10 +24,12 @@ import (
 // digests by path, with subcharts unpacked in charts/<name>/. Chart.yaml and
 // Chart.lock are there by value, as the JSON of what Helm reads, since Helm
 // writes them anew. Left out is what Helm loads from no charts/: what begins
-// with _ or . there, and the .prov of archives.
+// with _ or . there.
 //
-// Any other .prov is lost when Helm packs the chart, but rendered like any file
-// while the chart is an archive itself. So it may be missing, and never more.
+// A .prov, wherever it lies, is lost when Helm packs the chart into another one,
+// but a file like any other while the chart is an archive itself: among
+// templates it is rendered, and even beneath charts/_ templates can read it. So
+// it may be missing, and never more.
 type FileSet map[string]string
 
 // NewFileSet fails, with AmbiguousArchive, for a chart with two subcharts of
@@ -66,7 +68,7 @@ func newFileSet(c *archive.Chart, at string, ignored ignored) (FileSet, error) {
 
 func dropped(path string) bool {
 	name, inCharts := strings.CutPrefix(path, "charts/")
-	return inCharts && (isProv(path) || strings.IndexAny(name, "_.") == 0)
+	return inCharts && !isProv(path) && strings.IndexAny(name, "_.") == 0
 }
 
 // byValue replaces the digests of what Helm writes anew. An apiVersion v1
@@ -100,7 +102,7 @@ func (s FileSet) put(name string, below FileSet) error {
 	for path, digest := range below {
 		at := "charts/" + name + "/" + path
 		if _, taken := s[at]; taken {
-			return builtins.Errorf(builtins.AmbiguousArchive, "two of its subcharts are called %s", quoted(name))
+			return builtins.Errorf(builtins.AmbiguousArchive, "two of its files would be %s, packed", quoted(at))
 		}
 		s[at] = digest
 	}

@@ -46,7 +46,10 @@ dependencies of its own:
    one after the other; the first that proves or contradicts it decides. lock
    is a digest in the lock's entry or in chartseal.lock; provenance is
    helm.verify_prov of the archive in the repository; repository is the digest
-   in the repository's index.yaml, or of the chart's layer in a registry.
+   in the repository's index.yaml, or of the chart's layer in a registry. What
+   is read for evidence of one chart has one budget, beside the chart's own: a
+   dependency that exceeds it, and that nothing else proves, is too_large or
+   too_many.
 
 What lies unpacked in charts/, as helm package leaves it, is compared as a set
 of files with the archive that the evidence names. The code of the first
@@ -202,7 +205,7 @@ func (p *plan) asked(ref chartref.Ref, c *archive.Chart) error {
 	switch {
 	case name != "" && name != c.Metadata.Name:
 		return builtins.Errorf(builtins.NameMismatch, "%s was asked for, the chart is %s", quoted(name), quoted(c.Metadata.Name))
-	case version != "" && version != c.Metadata.Version:
+	case version != "" && !chartref.SameVersion(c.Metadata.Version, version):
 		return builtins.Errorf(builtins.VersionMismatch, "version %s was asked for, the chart is %s", quoted(version), quoted(c.Metadata.Version))
 	}
 	return nil

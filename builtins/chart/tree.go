@@ -47,7 +47,7 @@ func (p *plan) read(ctx context.Context, artifact builtins.Artifact, rep *builti
 	t := &tree{
 		chart: c, seen: map[*vendored]bool{}, proven: map[string]int{},
 		rules:  &rules{aliases: p.aliases, allowFiles: p.allowFiles, source: p.env.Source, plain: map[string]error{}},
-		prover: &prover{env: p.env, kinds: p.kinds, limits: p.env.Limits, known: map[question]proof{}},
+		prover: &prover{env: p.env, kinds: p.kinds, known: map[question]proof{}},
 	}
 	if info.Directory {
 		t.ignored, err = parseIgnored(c.Raw[".helmignore"])
@@ -57,10 +57,12 @@ func (p *plan) read(ctx context.Context, artifact builtins.Artifact, rep *builti
 
 // readChart reads a directory or an archive; what a manifest names and was read
 // before, it remembers. Behind a URL a digest proves nothing about what the
-// URL serves now.
+// URL serves now. The chart has a budget of its own, beside the one of evidence:
+// what Helm installs we must be able to judge.
 func (p *plan) readChart(ctx context.Context, artifact builtins.Artifact) (*archive.Chart, error) {
+	budget := builtins.NewBudget(p.env.Limits)
 	if fsys, ok := artifact.Dir(); ok {
-		return archive.ReadDirVendored(ctx, fsys, p.env.Limits)
+		return archive.ReadDirVendored(ctx, fsys, budget)
 	}
 	info := artifact.Info()
 	remembers := p.env.Facts != nil && info.Digest != "" && info.ArchiveDigest != ""
@@ -74,7 +76,7 @@ func (p *plan) readChart(ctx context.Context, artifact builtins.Artifact) (*arch
 		return nil, err
 	}
 	defer body.Close()
-	c, err := archive.ReadVendored(ctx, body, p.env.Limits)
+	c, err := archive.ReadVendored(ctx, body, budget)
 	if err == nil && remembers {
 		p.env.Facts.Store(contentsKind, c.Digest, c, memoryOf(c))
 	}
@@ -175,7 +177,7 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted) (proven proof) {
 func (t *tree) subject(l *level, w *wanted) *subject {
 	return &subject{
 		vendored: w.found, archive: w.archive, pin: l.pin(w), ignored: l.ignored.inside(w.found.Subchart),
-		repository: w.repository, ref: dependencyRef(w.repository, w.name, w.is()),
+		repository: w.repository, ref: dependencyRef(w.repository, w.name, w.published()),
 	}
 }
 

@@ -466,12 +466,17 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%q is a version", s)
 		}
 	}
-	for _, pair := range [][2]string{{"1.2.3", "1.2.3"}, {"v1.2.3", "1.2.3"}, {"1.2.3", "v1.2.3"}} {
+	for _, pair := range [][2]string{{"1.2.3", "1.2.3"}, {"v1.2.3", "1.2.3"}, {"1.2.3", "v1.2.3"}, {"v1.2.3-rc.1+b", "1.2.3-rc.1+b"}, {"latest", "latest"}} {
 		if !chartref.SameVersion(pair[0], pair[1]) {
 			t.Errorf("%q is not the same version as %q", pair[0], pair[1])
 		}
 	}
-	if chartref.SameVersion("1.2.3", "v2.0.0") || chartref.SameVersion("1.2.3", "1.2.3+b") {
-		t.Error("other versions are the same")
+	for _, pair := range [][2]string{
+		{"1.2.3", "v2.0.0"}, {"1.2.3", "1.2.3+b"}, {"1.2.3+a", "v1.2.3+b"}, {"1.2.3", "v1.2.3-rc.1"}, {"1.2.3", "vv1.2.3"}, {"v1.2.3", "vv1.2.3"},
+		{"1.2.3", "V1.2.3"}, {"1.2.3-RC", "1.2.3-rc"}, {"1.2", "1.2.0"}, {"1.2", "v1.2"}, {"1.2.3", "1.2.3 "}, {"alid", "valid"}, {"1.2.3", ""}, {"v", ""},
+	} {
+		if chartref.SameVersion(pair[0], pair[1]) || chartref.SameVersion(pair[1], pair[0]) {
+			t.Errorf("%q is the same version as %q", pair[0], pair[1])
+		}
 	}
 }

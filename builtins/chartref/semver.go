@@ -20,10 +20,16 @@ func SemVer(s string) bool {
 func Version(s string) bool { return SemVer(strings.TrimPrefix(s, "v")) }
 
 // SameVersion says whether a chart of version has is what asking for wanted
-// means. A "v" before either makes no other version: tags are often written
-// with one.
+// means: to the letter, build metadata too, but for one "v" before a [Version].
+// Tags are often written with one.
 func SameVersion(has, wanted string) bool {
-	return strings.TrimPrefix(has, "v") == strings.TrimPrefix(wanted, "v")
+	bare := func(s string) string {
+		if Version(s) {
+			return strings.TrimPrefix(s, "v")
+		}
+		return s
+	}
+	return bare(has) == bare(wanted)
 }
 
 func every(parts []string, ok func(string) bool) bool {

@@ -295,7 +295,9 @@ func TestArchives(t *testing.T) {
 	t.Run("chart.version", func(t *testing.T) {
 		w := newWorld(t)
 		w.srv.AddFile("files/web-1.2.3.tgz.sigstore.json", w.key.Blob(archive).Bundle("0.3"))
-		for version, code := range map[string]builtins.Code{"1.2.3": builtins.OK, "2.0.0": builtins.VersionMismatch} {
+		for version, code := range map[string]builtins.Code{
+			"1.2.3": builtins.OK, "2.0.0": builtins.VersionMismatch, "v1.2.3": builtins.OK, "v1.2.4": builtins.VersionMismatch, "vv1.2.3": builtins.VersionMismatch,
+		} {
 			rep := w.call(w.url, object{"public_keys": []string{"release"}, "chart": object{"version": version}})
 			expect(t, rep, code)
 			if rep.Chart != (builtins.Chart{Name: "web", Version: "1.2.3", Digest: builtins.SHA256(archive)}) {

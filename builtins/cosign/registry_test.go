@@ -284,6 +284,11 @@ func TestBinding(t *testing.T) {
 	}{
 		{"C28 tag 2.0.0 leads to a signed 1.2.3", "2.0.0", nil, builtins.VersionMismatch},
 		{"valid twin: its own tag", "1.2.3", nil, builtins.OK},
+		{"C28 tag v1.2.4 leads to a signed 1.2.3", "v1.2.4", nil, builtins.VersionMismatch},
+		{"C28 tag with other build metadata", "v1.2.3_a", nil, builtins.VersionMismatch},
+		{"valid twin: its own tag, with a v", "v1.2.3", nil, builtins.OK},
+		{"chart.version with a v says otherwise", "latest", object{"version": "v1.2.4"}, builtins.VersionMismatch},
+		{"valid twin: chart.version with a v", "latest", object{"version": "v1.2.3"}, builtins.OK},
 		{"a tag that is no version", "latest", nil, builtins.OK},
 		{"chart.version says otherwise", "latest", object{"version": "2.0.0"}, builtins.VersionMismatch},
 		{"chart.version takes the place of the tag", "2.0.0", object{"version": "1.2.3"}, builtins.OK},

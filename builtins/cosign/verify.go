@@ -176,7 +176,7 @@ func (p *plan) checkChart(ref chartref.Ref, name, version string) error {
 	if wantName != "" && name != wantName {
 		return builtins.Errorf(builtins.NameMismatch, "signed chart is %q, asked for is %q", builtins.Clip(name), builtins.Clip(wantName))
 	}
-	if wantVersion != "" && version != wantVersion {
+	if wantVersion != "" && !chartref.SameVersion(version, wantVersion) {
 		return builtins.Errorf(builtins.VersionMismatch, "signed chart has version %q, asked for is %q", builtins.Clip(version), builtins.Clip(wantVersion))
 	}
 	return nil
@@ -235,7 +235,7 @@ func (p *plan) read(ctx context.Context, body io.Reader, hash crypto.Hash) (sign
 		body = io.TeeReader(body, content)
 	}
 	var a signedArchive
-	chart, err := archive.Read(ctx, body, p.env.Limits)
+	chart, err := archive.Read(ctx, body, p.env.Budget)
 	var refused *archive.Refused
 	switch {
 	case errors.As(err, &refused):

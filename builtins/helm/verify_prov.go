@@ -213,26 +213,34 @@ func (p *plan) read(ctx context.Context, body io.Reader) (chartFact, error) {
 	if p.env.Facts == nil {
 		return p.unpack(ctx, body)
 	}
-	head, err := io.ReadAll(io.LimitReader(body, smallArchive+1))
+	room := min(smallArchive, p.env.Budget.Fetchable())
+	head, err := io.ReadAll(io.LimitReader(body, room+1))
 	if err != nil {
 		return chartFact{}, err
 	}
-	if len(head) > smallArchive {
-		fact, err := p.unpack(ctx, io.MultiReader(bytes.NewReader(head), body))
-		if err == nil {
-			p.env.Facts.Store(chartKind, fact.digest, fact, builtins.Weigh(fact))
-		}
-		return fact, err
+	if int64(len(head)) > room {
+		return p.learn(ctx, io.MultiReader(bytes.NewReader(head), body))
 	}
-	return builtins.Remember(p.env, chartKind, builtins.SHA256(head), builtins.Weigh, func() (chartFact, error) {
-		return p.unpack(ctx, bytes.NewReader(head))
-	})
+	if fact, ok := p.env.Facts.Load(chartKind, builtins.SHA256(head)); ok {
+		return fact.(chartFact), p.env.Budget.Fetch(len(head))
+	}
+	return p.learn(ctx, bytes.NewReader(head))
+}
+
+// learn remembers what it unpacks, unless a limit ended that: the next one who
+// asks may have a larger budget left.
+func (p *plan) learn(ctx context.Context, body io.Reader) (chartFact, error) {
+	fact, err := p.unpack(ctx, body)
+	if err == nil && !builtins.Exceeds(fact.unreadable) {
+		p.env.Facts.Store(chartKind, fact.digest, fact, builtins.Weigh(fact))
+	}
+	return fact, err
 }
 
 // unpack keeps apart what was read and is no good chart: whether those are the
 // signed bytes comes first.
 func (p *plan) unpack(ctx context.Context, body io.Reader) (chartFact, error) {
-	c, err := archive.Read(ctx, body, p.env.Limits)
+	c, err := archive.Read(ctx, body, p.env.Budget)
 	if refused := (*archive.Refused)(nil); errors.As(err, &refused) {
 		return chartFact{digest: refused.Digest, unreadable: refused}, nil
 	}

@@ -45,12 +45,16 @@ as ` + "`ref`" + `, with a query shown as ` + "`?…`" + `.
 | inline archive | ` + "`{\"archive\": \"<base64 of the .tgz>\"}`; its provenance is given by the option `provenance`" + ` |
 
 A chart must be the one that was asked for. Of a repository object these are
-name and version, exactly; of an OCI reference the last segment of its path and
-its tag, where the tag is a version (` + "`1.2.3`, `v1.2.3`, with `_` for `+`" + `). A tag
-such as ` + "`latest`" + ` asks for no version, and the report says so. ` + "`http://`" + ` works
-only for hosts that the configuration calls insecure, loopback and link-local
-addresses only for hosts that it lists. A chart that an ` + "`index.yaml`" + ` keeps in an
-OCI registry is ` + "`source_denied`" + `: name the registry yourself.
+name and version; of an OCI reference the last segment of its path and its tag,
+where the tag is a version (` + "`1.2.3`, `v1.2.3`, with `_` for `+`" + `). A tag such as
+` + "`latest`" + ` asks for no version, and the report says so. Versions are compared to
+the letter, build metadata too, but for a ` + "`v`" + ` before one: ` + "`v1.2.3`" + ` is ` + "`1.2.3`" + `,
+in each check and in its option ` + "`chart`" + `.
+
+` + "`http://`" + ` works only for hosts that the configuration calls insecure, loopback
+and link-local addresses only for hosts that it lists. A chart that an
+` + "`index.yaml`" + ` keeps in an OCI registry is ` + "`source_denied`" + `: name the registry
+yourself.
 
 `
 
