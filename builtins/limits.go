@@ -38,6 +38,9 @@ type Limits struct {
 	Redirects int64 `json:"redirects" doc:"redirects of one request"`
 	Token     int64 `json:"token" doc:"bytes of a token service's answer"`
 
+	HostRequests int64 `json:"host_requests" doc:"requests to one host at once"`
+	HostQueue    int64 `json:"host_queue" doc:"requests that wait for one host; one more is unavailable at once"`
+
 	Connect   Duration `json:"connect" doc:"time to connect, TLS included"`
 	Silence   Duration `json:"silence" doc:"time without a byte while reading"`
 	Reference Duration `json:"reference" doc:"time for one reference in all"`
@@ -55,6 +58,7 @@ func DefaultLimits() Limits {
 		ProvenanceSignatures: 16, Signatures: 100, Pages: 10,
 		ChainCertificates: 10, LogEntries: 32, Subjects: 1024,
 		Redirects: 5, Token: 64 * kib,
+		HostRequests: 32, HostQueue: 16384,
 		Connect: Duration(time.Second), Silence: Duration(10 * time.Second), Reference: Duration(30 * time.Second),
 	}
 }

@@ -22,6 +22,7 @@ import (
 type body struct {
 	from    io.ReadCloser
 	req     request
+	of      *exchange
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	timer   *time.Timer
@@ -33,13 +34,14 @@ type body struct {
 // the connection does: nobody knows whether it is whole.
 var errEndless = errors.New("the answer does not say where it ends")
 
-func newBody(ctx context.Context, cancel context.CancelCauseFunc, req request, resp *http.Response, silence time.Duration) *body {
+func newBody(ctx context.Context, cancel context.CancelCauseFunc, req request, resp *http.Response, of *exchange) *body {
+	silence := time.Duration(of.client.config.Limits.Silence)
 	timer := time.AfterFunc(silence, func() {
 		cancel(builtins.Errorf(builtins.Timeout, "%s sent nothing for %s", req.shown(), silence))
 	})
 	timer.Stop()
 	endless := resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
-	return &body{from: resp.Body, req: req, ctx: ctx, cancel: cancel, timer: timer, silence: silence, endless: endless}
+	return &body{from: resp.Body, req: req, of: of, ctx: ctx, cancel: cancel, timer: timer, silence: silence, endless: endless}
 }
 
 // Read counts only the time of its own waiting: a slow reader is no slow server.
@@ -59,6 +61,7 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) Close() error {
 	b.timer.Stop()
 	b.cancel(nil)
+	defer b.of.end()
 	return b.from.Close()
 }
 

@@ -30,3 +30,13 @@ func Reach(addr netip.Addr) string { return string(reachOf(addr)) }
 var NoChartYAML = noChartYAML
 
 var ParseChallenges = parseChallenges
+
+// Gates is how many hosts have a gate, and how many requests wait there.
+func Gates(c *Client) (hosts, waiting int) {
+	c.gates.mu.Lock()
+	defer c.gates.mu.Unlock()
+	for _, at := range c.gates.of {
+		waiting += at.queue.Len()
+	}
+	return len(c.gates.of), waiting
+}

@@ -19,11 +19,10 @@ import (
 
 // The bounds of what is kept open and of what a server may put before a body.
 const (
-	maxConnsPerHost = 32
-	maxIdleConns    = 64
-	idleTimeout     = 30 * time.Second
-	maxHeaderBytes  = 64 << 10
-	maxDrained      = 4 << 10 // of an answer that is not read, to keep its connection
+	maxIdleConns   = 64
+	idleTimeout    = 30 * time.Second
+	maxHeaderBytes = 64 << 10
+	maxDrained     = 4 << 10 // of an answer that is not read, to keep its connection
 )
 
 func newTransport(c *Client) *http.Transport {
@@ -32,9 +31,8 @@ func newTransport(c *Client) *http.Transport {
 		DialContext:            c.dialPlain,
 		DialTLSContext:         c.dialTLS,
 		DisableCompression:     true, // archives are judged as the bytes that were sent
-		MaxConnsPerHost:        maxConnsPerHost,
 		MaxIdleConns:           maxIdleConns,
-		MaxIdleConnsPerHost:    maxConnsPerHost,
+		MaxIdleConnsPerHost:    int(c.config.Limits.HostRequests),
 		IdleConnTimeout:        idleTimeout,
 		ResponseHeaderTimeout:  time.Duration(c.config.Limits.Silence),
 		MaxResponseHeaderBytes: maxHeaderBytes,
@@ -214,16 +212,22 @@ func next(resp *http.Response) (*url.URL, error) {
 	return to, nil
 }
 
-// roundTrip sends one request. The answer's body must be closed.
+// roundTrip sends one request. The answer's body must be closed: until then it
+// counts among those that its host has to answer at once.
 func (c *Client) roundTrip(ctx context.Context, req request) (*http.Response, error) {
+	x, err := c.admit(ctx, req)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	resp, err := c.transport.RoundTrip(req.on(ctx))
 	if err != nil {
 		err = fault(ctx, req.shown(), err)
 		cancel(nil)
+		x.end()
 		return nil, err
 	}
-	resp.Body = newBody(ctx, cancel, req, resp, time.Duration(c.config.Limits.Silence))
+	resp.Body = newBody(ctx, cancel, req, resp, x)
 	return resp, nil
 }
 

@@ -78,6 +78,7 @@ type Dialer interface {
 type Client struct {
 	config    Config
 	transport *http.Transport
+	gates     *gates
 	memory    *memory
 	tokens    *otter.Cache[string, token]  // by view
 	schemes   *otter.Cache[string, string] // of insecure registries, by host
@@ -87,12 +88,15 @@ type Client struct {
 
 var _ builtins.Source = (*Client)(nil)
 
-// New makes a Client. It fails if a limit of time is not positive, for then
-// nothing could ever be reached.
+// New makes a Client. It fails if limits of time and of requests at once are
+// not positive, for then nothing could ever be reached.
 func New(config Config) (*Client, error) {
 	if config.Limits.Connect <= 0 || config.Limits.Silence <= 0 {
 		return nil, fmt.Errorf("limits connect %s and silence %s are not both positive",
 			time.Duration(config.Limits.Connect), time.Duration(config.Limits.Silence))
+	}
+	if config.Limits.HostRequests <= 0 {
+		return nil, fmt.Errorf("limit host_requests %d is not positive", config.Limits.HostRequests)
 	}
 	if config.Registries == nil {
 		config.Registries = func(string) (Registry, bool) { return Registry{}, false }
@@ -108,6 +112,7 @@ func New(config Config) (*Client, error) {
 	}
 	c := &Client{
 		config:  config,
+		gates:   newGates(config.Limits),
 		memory:  newMemory(config.CacheBytes, config.Clock),
 		tokens:  otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
 		schemes: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
