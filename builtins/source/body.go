@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -27,7 +28,8 @@ type body struct {
 	cancel  context.CancelCauseFunc
 	timer   *time.Timer
 	silence time.Duration
-	endless bool // neither a length nor chunks say where it ends
+	silent  atomic.Bool // more than that was waited
+	endless bool        // neither a length nor chunks say where it ends
 }
 
 // errEndless is what there is instead of an end of a body that just ends when
@@ -36,12 +38,14 @@ var errEndless = errors.New("the answer does not say where it ends")
 
 func newBody(ctx context.Context, cancel context.CancelCauseFunc, req request, resp *http.Response, of *exchange) *body {
 	silence := time.Duration(of.client.config.Limits.Silence)
-	timer := time.AfterFunc(silence, func() {
+	endless := resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+	b := &body{from: resp.Body, req: req, of: of, ctx: ctx, cancel: cancel, silence: silence, endless: endless}
+	b.timer = time.AfterFunc(silence, func() {
+		b.silent.Store(true)
 		cancel(builtins.Errorf(builtins.Timeout, "%s sent nothing for %s", req.shown(), silence))
 	})
-	timer.Stop()
-	endless := resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
-	return &body{from: resp.Body, req: req, of: of, ctx: ctx, cancel: cancel, timer: timer, silence: silence, endless: endless}
+	b.timer.Stop()
+	return b
 }
 
 // Read counts only the time of its own waiting: a slow reader is no slow server.
@@ -49,6 +53,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.timer.Reset(b.silence)
 	n, err := b.from.Read(p)
 	b.timer.Stop()
+	b.of.read(b, err)
 	switch {
 	case err == io.EOF && b.endless:
 		err = builtins.Errorf(builtins.Unavailable, "%s: %w", b.req.shown(), errEndless)

@@ -4,6 +4,8 @@ package source
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"sync/atomic"
 )
 
@@ -12,21 +14,68 @@ import (
 type exchange struct {
 	client *Client
 	origin string
+	trial  *trial // until it is known how it went
 	over   atomic.Bool
 }
 
-// admit waits until req may be sent.
+// admit waits until req may be sent. A host that is left alone is not waited
+// for, neither before it is one's turn nor then.
 func (c *Client) admit(ctx context.Context, req request) (*exchange, error) {
 	x := &exchange{client: c, origin: origin(req.url)}
+	if err := c.circuits.check(x.origin); err != nil {
+		return nil, err
+	}
 	if err := c.gates.enter(ctx, x.origin); err != nil {
+		return nil, err
+	}
+	var err error
+	if x.trial, err = c.circuits.pass(x.origin); err != nil {
+		x.end()
 		return nil, err
 	}
 	return x, nil
 }
 
+// broke takes note of what ended the exchange before it was over.
+func (x *exchange) broke(ctx context.Context, err error) {
+	if blames(ctx, err) {
+		x.trial.failed()
+	}
+	x.trial = nil
+}
+
+// began takes note of an answer, of which nothing was read yet.
+func (x *exchange) began(resp *http.Response) {
+	if unwell(resp.StatusCode) {
+		x.trial.failed()
+		x.trial = nil
+	}
+}
+
+// read takes note of how reading the answer went on.
+func (x *exchange) read(b *body, err error) {
+	switch {
+	case err == nil:
+	case err == io.EOF:
+		x.settle()
+	case b.silent.Load():
+		x.trial.failed()
+		x.trial = nil
+	default:
+		x.broke(b.ctx, err)
+	}
+}
+
+// settle takes an exchange in which nothing broke for an answer.
+func (x *exchange) settle() {
+	x.trial.answered()
+	x.trial = nil
+}
+
 // end may be called more than once.
 func (x *exchange) end() {
 	if !x.over.Swap(true) {
+		x.settle()
 		x.client.gates.leave(x.origin)
 	}
 }

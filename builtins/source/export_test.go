@@ -40,3 +40,6 @@ func Gates(c *Client) (hosts, waiting int) {
 	}
 	return len(c.gates.of), waiting
 }
+
+// Circuits is how many hosts are known to answer or to fail.
+func Circuits(c *Client) int { return c.circuits.of.EstimatedSize() }

@@ -222,11 +222,13 @@ func (c *Client) roundTrip(ctx context.Context, req request) (*http.Response, er
 	ctx, cancel := context.WithCancelCause(ctx)
 	resp, err := c.transport.RoundTrip(req.on(ctx))
 	if err != nil {
+		x.broke(ctx, err)
 		err = fault(ctx, req.shown(), err)
 		cancel(nil)
 		x.end()
 		return nil, err
 	}
+	x.began(resp)
 	resp.Body = newBody(ctx, cancel, req, resp, x)
 	return resp, nil
 }

@@ -68,17 +68,26 @@ func (c *Client) schemeOf(ctx context.Context, base *url.URL) (string, error) {
 // not guessed at.
 func (c *Client) probe(ctx context.Context, base *url.URL) (string, error) {
 	var plain tls.RecordHeaderError
+	trial, err := c.circuits.pass(origin(base))
+	if err != nil {
+		return "", err
+	}
 	conn, err := c.dialTLS(ctx, "tcp", authority(base))
 	switch {
 	case err == nil:
+		trial.answered()
 		_ = conn.Close()
 		c.schemes.Set(base.Host, "https")
 		return "https", nil
 	case errors.As(err, &plain):
+		trial.answered()
 		c.schemes.Set(base.Host, "http")
 		return "http", nil
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
 		return "http", nil
+	}
+	if blames(ctx, err) {
+		trial.failed()
 	}
 	return "", fault(ctx, show(base), err)
 }

@@ -49,6 +49,9 @@ type Config struct {
 	// Clock says how old what is remembered is. Nil is the machine's.
 	Clock func() time.Time
 
+	// Breaker leaves hosts alone that fail; nil asks them each time.
+	Breaker *Breaker
+
 	RootCAs  *x509.CertPool // nil are the system's
 	Resolver Resolver       // nil is the system's
 	Dialer   Dialer         // nil is the system's; it only gets IP addresses that are permitted
@@ -79,6 +82,7 @@ type Client struct {
 	config    Config
 	transport *http.Transport
 	gates     *gates
+	circuits  *circuits
 	memory    *memory
 	tokens    *otter.Cache[string, token]  // by view
 	schemes   *otter.Cache[string, string] // of insecure registries, by host
@@ -111,12 +115,13 @@ func New(config Config) (*Client, error) {
 		config.Dialer = &net.Dialer{}
 	}
 	c := &Client{
-		config:  config,
-		gates:   newGates(config.Limits),
-		memory:  newMemory(config.CacheBytes, config.Clock),
-		tokens:  otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
-		schemes: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
-		probes:  new(singleflight.Group),
+		config:   config,
+		gates:    newGates(config.Limits),
+		circuits: newCircuits(config.Breaker, config.Clock),
+		memory:   newMemory(config.CacheBytes, config.Clock),
+		tokens:   otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
+		schemes:  otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
+		probes:   new(singleflight.Group),
 	}
 	c.transport = newTransport(c)
 	return c, nil
@@ -124,6 +129,23 @@ func New(config Config) (*Client, error) {
 
 // Close ends the connections that are idle. The client stays usable.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Stats are counted since the client was made, over all its views.
+type Stats struct {
+	QueueFull     int64 // requests that were not sent because too many waited for their host
+	LeftAlone     int64 // requests that were not sent because their host does not answer
+	CircuitOpened int64 // hosts that began to be left alone
+	CircuitClosed int64 // hosts that answered again
+}
+
+// Stats says what was not sent, and why.
+func (c *Client) Stats() Stats {
+	s := Stats{QueueFull: c.gates.refused.Load()}
+	if all := c.circuits; all != nil {
+		s.LeftAlone, s.CircuitOpened, s.CircuitClosed = all.refused.Load(), all.opened.Load(), all.closed.Load()
+	}
+	return s
+}
 
 // Allowing is the same client, contacting only hosts whose name, without
 // port, is in allow: by reference, by redirect, by index or for a token. Nil
