@@ -43,3 +43,14 @@ func Gates(c *Client) (hosts, waiting int) {
 
 // Circuits is how many hosts are known to answer or to fail.
 func Circuits(c *Client) int { return c.circuits.of.EstimatedSize() }
+
+// Flights is how many requests are under way that may be shared, and how many
+// wait for their answers.
+func Flights(c *Client) (under, aboard int) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	for _, f := range c.flights.under {
+		aboard += f.aboard
+	}
+	return len(c.flights.under), aboard
+}

@@ -4,6 +4,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -23,36 +24,62 @@ type listing[T any] struct {
 }
 
 // listed gives an answer that is not older than Config.Listings.
-func listed[T any](r *repository, name string, size func(T) int, ask func() (T, error)) (T, time.Time, error) {
+func listed[T any](ctx context.Context, r *repository, name string, size func(T) int, ask func(context.Context) (T, error)) (T, time.Time, error) {
 	kind := "listing " + r.view
-	if known, ok := r.client.memory.Load(kind, name); ok {
-		l := known.(listing[T])
-		return l.value, l.until, l.absent
+	known := func() (listing[T], bool) {
+		found, ok := r.client.memory.Load(kind, name)
+		l, _ := found.(listing[T])
+		return l, ok
 	}
-	asked := r.client.config.Clock()
-	until := asked.Add(r.client.config.Listings)
-	value, err := ask()
-	if code := builtins.CodeOf(err); code == builtins.OK || code == builtins.NotFound {
-		life := until.Sub(r.client.config.Clock())
-		r.client.memory.StoreFor(kind, name, listing[T]{value, err, until}, int64(size(value)), life)
+	l, err := once(ctx, r, kind+" "+name, known, func(ctx context.Context) (listing[T], error) {
+		until := r.client.config.Clock().Add(r.client.config.Listings)
+		value, err := ask(ctx)
+		if err != nil && builtins.CodeOf(err) != builtins.NotFound {
+			return listing[T]{value: value}, err
+		}
+		l := listing[T]{value, err, until}
+		r.client.memory.StoreFor(kind, name, l, int64(size(value)), until.Sub(r.client.config.Clock()))
+		return l, nil
+	})
+	if err == nil {
+		err = l.absent
 	}
-	return value, until, err
+	return l.value, l.until, err
+}
+
+// once gives what is known, and what is not to all who ask for it at the same
+// time by one request. That is known too, to those who come a moment too late
+// to share it.
+func once[T any](ctx context.Context, r *repository, what string, known func() (T, bool), fetch func(context.Context) (T, error)) (T, error) {
+	if value, ok := known(); ok {
+		return value, nil
+	}
+	return together(ctx, r.client.flights, r.home, r.client.sight+" "+what, func(ctx context.Context) (T, error) {
+		if value, ok := known(); ok {
+			return value, nil
+		}
+		return fetch(ctx)
+	})
 }
 
 // tagged is what a tag names now, or a moment ago.
 func (r *repository) tagged(ctx context.Context, tag string) (manifest, time.Time, error) {
-	return listed(r, "tag "+tag, func(m manifest) int { return len(m.raw) }, func() (manifest, error) {
+	return listed(ctx, r, "tag "+tag, func(m manifest) int { return len(m.raw) }, func(ctx context.Context) (manifest, error) {
 		return r.manifest(ctx, tag, r.client.config.Limits.Manifest)
 	})
 }
 
 // named is the manifest that a digest names.
 func (r *repository) named(ctx context.Context, digest string, limit int64) (manifest, error) {
-	known, ok := r.client.memory.Load("manifest "+r.view, digest)
-	if m, _ := known.(manifest); ok && int64(len(m.raw)) <= limit {
-		return m, nil
+	kind := "manifest " + r.view
+	known := func() (manifest, bool) {
+		found, ok := r.client.memory.Load(kind, digest)
+		m, _ := found.(manifest)
+		return m, ok && int64(len(m.raw)) <= limit
 	}
-	return r.manifest(ctx, digest, limit)
+	return once(ctx, r, fmt.Sprint(kind, " ", digest, " ", limit), known, func(ctx context.Context) (manifest, error) {
+		return r.manifest(ctx, digest, limit)
+	})
 }
 
 // keep remembers a manifest that was understood. One that was not may have
@@ -64,18 +91,21 @@ func (r *repository) keep(m manifest) {
 // small is a blob as a whole.
 func (r *repository) small(ctx context.Context, d descriptor, limit int64) ([]byte, error) {
 	kind := "blob " + r.view
-	known, ok := r.client.memory.Load(kind, d.Digest)
-	if raw, _ := known.([]byte); ok && int64(len(raw)) == d.Size && d.Size <= limit {
-		return raw, nil
+	known := func() ([]byte, bool) {
+		found, ok := r.client.memory.Load(kind, d.Digest)
+		raw, _ := found.([]byte)
+		return raw, ok && int64(len(raw)) == d.Size && d.Size <= limit
 	}
-	body, err := r.blob(ctx, d, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	raw, err := readAll(body)
-	if err == nil {
-		r.client.memory.Store(kind, d.Digest, raw, int64(len(raw)))
-	}
-	return raw, err
+	return once(ctx, r, fmt.Sprint(kind, " ", d.Digest, " ", d.Size, " ", limit), known, func(ctx context.Context) ([]byte, error) {
+		body, err := r.blob(ctx, d, limit)
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		raw, err := readAll(body)
+		if err == nil {
+			r.client.memory.Store(kind, d.Digest, raw, int64(len(raw)))
+		}
+		return raw, err
+	})
 }

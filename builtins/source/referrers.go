@@ -42,7 +42,7 @@ func (r referrers) size() int {
 }
 
 func (s *search) listed(ctx context.Context) (referrers, time.Time, error) {
-	return listed(s.repo, "referrers "+s.subject, referrers.size, func() (referrers, error) { return s.list(ctx) })
+	return listed(ctx, s.repo, "referrers "+s.subject, referrers.size, s.list)
 }
 
 // list asks for what refers to the subject: by the API or, from a registry

@@ -52,16 +52,7 @@ func (c *Client) schemeOf(ctx context.Context, base *url.URL) (string, error) {
 	if scheme, ok := c.schemes.GetIfPresent(base.Host); ok {
 		return scheme, nil
 	}
-	probe := c.probes.DoChan(base.Host, func() (any, error) { return c.probe(context.WithoutCancel(ctx), base) })
-	select {
-	case found := <-probe:
-		if found.Err != nil {
-			return "", found.Err
-		}
-		return found.Val.(string), nil
-	case <-ctx.Done():
-		return "", fault(ctx, show(base), ctx.Err())
-	}
+	return together(ctx, c.flights, place(base), "scheme", func(ctx context.Context) (string, error) { return c.probe(ctx, base) })
 }
 
 // probe remembers what is certain. A registry that does not answer in time is

@@ -57,17 +57,33 @@ func (c *Client) index(ctx context.Context, base *url.URL) (*index, error) {
 	}
 	// Other credentials may see another index.
 	view := base.String() + " " + builtins.SHA256([]byte(req.authorization))
-	found, _ := c.memory.Load("index", view)
-	known, _ := found.(*index)
-	if known != nil && c.config.Clock().Sub(known.confirmed) < c.config.Listings {
+	if known, fresh := c.knownIndex(view); fresh {
+		return known, nil
+	}
+	return together(ctx, c.flights, place(base), c.sight+" index "+view, func(ctx context.Context) (*index, error) {
+		return c.currentIndex(ctx, base, req, view)
+	})
+}
+
+func (c *Client) currentIndex(ctx context.Context, base *url.URL, req request, view string) (*index, error) {
+	known, fresh := c.knownIndex(view)
+	if fresh {
 		return known, nil
 	}
 	req.url, req.header = base.JoinPath("index.yaml"), known.conditions()
-	fresh, err := c.fetchIndex(ctx, req, known)
+	i, err := c.fetchIndex(ctx, req, known)
 	if err == nil {
-		c.memory.Store("index", view, fresh, int64(len(fresh.raw)))
+		c.memory.Store("index", view, i, int64(len(i.raw)))
 	}
-	return fresh, err
+	return i, err
+}
+
+// knownIndex is the one that is remembered, if any, and whether it serves
+// without a request.
+func (c *Client) knownIndex(view string) (known *index, fresh bool) {
+	found, _ := c.memory.Load("index", view)
+	known, _ = found.(*index)
+	return known, known != nil && c.config.Clock().Sub(known.confirmed) < c.config.Listings
 }
 
 // conditions ask for the index only if it is another one.

@@ -23,7 +23,6 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/maypok86/otter/v2"
-	"golang.org/x/sync/singleflight"
 )
 
 // A Config says where a [Client] may go and what that may cost.
@@ -86,8 +85,9 @@ type Client struct {
 	memory    *memory
 	tokens    *otter.Cache[string, token]  // by view
 	schemes   *otter.Cache[string, string] // of insecure registries, by host
-	probes    *singleflight.Group          // for schemes
-	allow     []string                     // host names; nil is any
+	flights   *flights
+	allow     []string // host names; nil is any
+	sight     string   // which hosts these are, in one word
 }
 
 var _ builtins.Source = (*Client)(nil)
@@ -121,7 +121,7 @@ func New(config Config) (*Client, error) {
 		memory:   newMemory(config.CacheBytes, config.Clock),
 		tokens:   otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
 		schemes:  otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
-		probes:   new(singleflight.Group),
+		flights:  newFlights(config.Limits),
 	}
 	c.transport = newTransport(c)
 	return c, nil
@@ -162,6 +162,7 @@ func (c *Client) Allowing(allow []string) builtins.Source {
 			view.allow = append(view.allow, name)
 		}
 	}
+	view.sight = builtins.SHA256(fmt.Appendf(nil, "%q", view.allow))
 	return &view
 }
 
