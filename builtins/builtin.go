@@ -61,6 +61,13 @@ func Define[O any](name, doc string, evidence any, plan func(env *Env, opts O) (
 // Call runs the check and always answers. Options are judged before the
 // reference; a passed deadline is [Timeout]; a panic below is [Internal].
 func (b *Builtin) Call(ctx context.Context, env *Env, ref chartref.Ref, opts []byte) Report {
+	inner, kept := current(ctx)
+	rep := b.answer(inner, env, ref, opts)
+	rep.Until = kept.pass(ctx)
+	return rep
+}
+
+func (b *Builtin) answer(ctx context.Context, env *Env, ref chartref.Ref, opts []byte) Report {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(env.Limits.Reference))
 	defer cancel()
 	mine := *env

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -21,6 +22,11 @@ type Report struct {
 	Chart    Chart         `json:"chart" doc:"the chart that was read"`
 	Checks   []CheckResult `json:"checks" doc:"what was checked, in order"`
 	Trust    string        `json:"trust" doc:"digest of the trust material that decided"`
+
+	// Until is how long all that was listed for the check is taken as current:
+	// nobody may serve the report for longer without asking anew. It is zero if
+	// nothing of the kind took part.
+	Until time.Time `json:"-"`
 
 	// Evidence holds the fields that only this check's reports have: a
 	// struct whose fields stand beside those above.

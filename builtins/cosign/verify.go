@@ -99,7 +99,7 @@ func (p *plan) judgeRegistered(ctx context.Context, artifact builtins.Registered
 	}
 	info := artifact.Info()
 	rep.Digest, rep.Chart.Digest = info.Digest, info.ArchiveDigest
-	return p.env.Once(ctx, ref, rep, func() (time.Duration, error) {
+	return p.env.Once(ctx, ref, rep, func(ctx context.Context) (time.Duration, error) {
 		found := artifact.Signed(ctx, p.elsewhere)
 		return found.Fresh, p.judgeSigned(ctx, found, ref, rep)
 	})

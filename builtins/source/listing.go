@@ -3,6 +3,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -35,16 +36,16 @@ func listed[T any](ctx context.Context, r *repository, name string, size func(T)
 		until := r.client.config.Clock().Add(r.client.config.Listings)
 		value, err := ask(ctx)
 		if err != nil && builtins.CodeOf(err) != builtins.NotFound {
-			return listing[T]{value: value}, err
+			return listing[T]{value: value, until: until}, err
 		}
 		l := listing[T]{value, err, until}
 		r.client.memory.StoreFor(kind, name, l, int64(size(value)), until.Sub(r.client.config.Clock()))
 		return l, nil
 	})
-	if err == nil {
-		err = l.absent
+	if builtins.CodeOf(err).Outcome() != builtins.Undecided {
+		builtins.Until(ctx, l.until)
 	}
-	return l.value, l.until, err
+	return l.value, l.until, cmp.Or(err, l.absent)
 }
 
 // once gives what is known, and what is not to all who ask for it at the same

@@ -34,6 +34,7 @@ func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (_ builtins
 	if err != nil {
 		return nil, err
 	}
+	builtins.Until(ctx, i.confirmed.Add(c.config.Listings))
 	e, err := findEntry(ctx, i.raw, ref.Name, ref.Version, c.config.Limits.Metadata)
 	if err != nil {
 		return nil, err
