@@ -79,6 +79,7 @@ func (p *plan) judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report
 	if rep.Step("provenance file", err) != nil {
 		return err
 	}
+	defer p.env.Span(ctx, "crypto.verify")()
 	_, err = claim.verify(subject, trust, p.env.Now, rep)
 	return err
 }

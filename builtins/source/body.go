@@ -54,11 +54,13 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
 	b.timer.Stop()
 	b.of.read(b, err)
+	b.of.result.Bytes += int64(n)
 	switch {
 	case err == io.EOF && b.endless:
 		err = builtins.Errorf(builtins.Unavailable, "%s: %w", b.req.shown(), errEndless)
 	case err != nil && err != io.EOF:
 		err = fault(b.ctx, b.req.shown(), err)
+		b.of.result.Code = builtins.CodeOf(err)
 	}
 	return n, err
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+
+	"github.com/chartseal/chartseal/builtins"
 )
 
 // An exchange is one request with its answer, from the moment it may be sent
@@ -16,6 +18,36 @@ type exchange struct {
 	origin string
 	trial  *trial // until it is known how it went
 	over   atomic.Bool
+
+	result   Result
+	observed func(Result) // nil if nobody observes
+}
+
+// A Request is one that is sent, as an observer sees it. Nothing of it is
+// secret; the host may be anybody's choice.
+//
+// An observer cannot add headers: registries are foreign parties, and who asks
+// in which context is not their business.
+type Request struct {
+	Kind   string // resolve (a tag), manifest, referrers, blob, token, index, archive, provenance or file
+	Host   string // with its port, if it is not that of the scheme
+	Method string
+}
+
+// A Result is how a request ended.
+type Result struct {
+	Status int           // 0 if there was no answer
+	Code   builtins.Code // what it means; a redirect is OK
+	Bytes  int64         // of the answer's body, as far as it was read
+}
+
+// observe gives the context of a request that is about to be sent.
+func (x *exchange) observe(ctx context.Context, req request) context.Context {
+	x.result.Code = builtins.OK
+	if tell := x.client.config.Observe; tell != nil {
+		ctx, x.observed = tell(ctx, Request{Kind: req.kind, Host: req.url.Host, Method: http.MethodGet})
+	}
+	return ctx
 }
 
 // admit waits until req may be sent. A host that is left alone is not waited
@@ -46,6 +78,10 @@ func (x *exchange) broke(ctx context.Context, err error) {
 
 // began takes note of an answer, of which nothing was read yet.
 func (x *exchange) began(resp *http.Response) {
+	x.result.Status = resp.StatusCode
+	if resp.StatusCode >= http.StatusBadRequest {
+		x.result.Code = codeOf(resp.StatusCode)
+	}
 	if unwell(resp.StatusCode) {
 		x.trial.failed()
 		x.trial = nil
@@ -77,5 +113,8 @@ func (x *exchange) end() {
 	if !x.over.Swap(true) {
 		x.settle()
 		x.client.gates.leave(x.origin)
+		if x.observed != nil {
+			x.observed(x.result)
+		}
 	}
 }

@@ -45,6 +45,7 @@ func newTransport(c *Client) *http.Transport {
 // A request is a GET. Its authorization is for home alone, the origin that the
 // reference itself names: wherever an answer sends us, it stays behind.
 type request struct {
+	kind          string // see [Request]
 	url           *url.URL
 	home          string
 	authorization string
@@ -74,9 +75,9 @@ func (r request) shown() string {
 // shown is where an answer came from.
 func shown(resp *http.Response) string { return resp.Body.(*body).req.shown() }
 
-// request asks for a file at an address that a reference names.
-func (c *Client) request(u *url.URL) request {
-	return request{url: u, home: origin(u), authorization: c.basic(u.Scheme, u.Host)}
+// request asks for something at an address that a reference names.
+func (c *Client) request(kind string, u *url.URL) request {
+	return request{kind: kind, url: u, home: origin(u), authorization: c.basic(u.Scheme, u.Host)}
 }
 
 // document reads the answer to req whole. Compressed it is read as well, under
@@ -154,14 +155,18 @@ func answered(resp *http.Response) (*http.Response, error) {
 		return resp, nil
 	}
 	discard(resp)
-	code := builtins.Unavailable
-	switch resp.StatusCode {
+	return nil, builtins.Errorf(codeOf(resp.StatusCode), "%s answered %d %s", shown(resp), resp.StatusCode, http.StatusText(resp.StatusCode))
+}
+
+// codeOf is what a status but 200 means for what was asked for.
+func codeOf(status int) builtins.Code {
+	switch status {
 	case http.StatusNotFound, http.StatusGone:
-		code = builtins.NotFound
+		return builtins.NotFound
 	case http.StatusUnauthorized, http.StatusForbidden:
-		code = builtins.Denied
+		return builtins.Denied
 	}
-	return nil, builtins.Errorf(code, "%s answered %d %s", shown(resp), resp.StatusCode, http.StatusText(resp.StatusCode))
+	return builtins.Unavailable
 }
 
 // send asks and follows redirects, each of which is judged as the first
@@ -219,11 +224,13 @@ func (c *Client) roundTrip(ctx context.Context, req request) (*http.Response, er
 	if err != nil {
 		return nil, err
 	}
+	ctx = x.observe(ctx, req)
 	ctx, cancel := context.WithCancelCause(ctx)
 	resp, err := c.transport.RoundTrip(req.on(ctx))
 	if err != nil {
 		x.broke(ctx, err)
 		err = fault(ctx, req.shown(), err)
+		x.result.Code = builtins.CodeOf(err)
 		cancel(nil)
 		x.end()
 		return nil, err

@@ -78,9 +78,10 @@ func TestFreshness(t *testing.T) {
 // found again. What a digest names is so for good.
 func TestUntil(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, down := newWorld(t), newWorld(t)
+	down.Close()
 	var clock clock
-	client := newClient(t, insecure(w.Server), clock.config, func(c *source.Config) { c.CacheBytes, c.Listings = 1<<20, 10*time.Second })
+	client := newClient(t, insecure(w.Server, down.Server), clock.config, func(c *source.Config) { c.CacheBytes, c.Listings = 1<<20, 10*time.Second })
 	for _, c := range []struct {
 		name    string
 		ref     chartref.Ref
@@ -89,7 +90,7 @@ func TestUntil(t *testing.T) {
 		{"tag", w.byTag(t), true}, {"repository", w.byEntry(t), true},
 		{"absent tag", reference(t, "oci://"+w.Host()+"/charts/web:9.9.9"), true},
 		{"absent entry", reference(t, entryOf(w.URL()+"/stable", "web", "9.9.9")), true},
-		{"digest", w.byDigest(t), false}, {"url", w.byURL(t), false}, {"down", reference(t, "oci://127.0.0.1:1/charts/web:1.2.3"), false},
+		{"digest", w.byDigest(t), false}, {"url", w.byURL(t), false}, {"down", down.byTag(t), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, step := range []struct{ pass, want time.Duration }{{time.Minute, 10 * time.Second}, {3 * time.Second, 7 * time.Second}, {7 * time.Second, 10 * time.Second}} {

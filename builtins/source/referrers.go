@@ -91,7 +91,7 @@ func (s *search) pages(ctx context.Context) ([]referrer, error) {
 }
 
 func (s *search) page(ctx context.Context, at *url.URL) (raw []byte, next *url.URL, err error) {
-	resp, err := s.repo.getURL(ctx, at, ociIndex)
+	resp, err := s.repo.getURL(ctx, "referrers", at, ociIndex)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -29,7 +29,7 @@ func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (_ builtins
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = c.request(base).secrets().from(err) }()
+	defer func() { err = c.request("index", base).secrets().from(err) }()
 	i, err := c.index(ctx, base)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (_ builtins
 	if err != nil {
 		return nil, err
 	}
-	req := c.request(base)
+	req := c.request("archive", base)
 	if req.url, err = e.resolve(base); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (_ builtins
 // index is the repository's, fresh or confirmed no longer ago than
 // Config.Listings. Whether the host may be contacted is asked in any case.
 func (c *Client) index(ctx context.Context, base *url.URL) (*index, error) {
-	req := c.request(base)
+	req := c.request("index", base)
 	if err := c.permit(base); err != nil {
 		return nil, err
 	}

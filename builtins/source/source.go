@@ -51,6 +51,10 @@ type Config struct {
 	// Breaker leaves hosts alone that fail; nil asks them each time.
 	Breaker *Breaker
 
+	// Observe is told of each request that is really sent; nil is nobody. What
+	// it gives is told when nobody reads the answer any more.
+	Observe func(ctx context.Context, r Request) (context.Context, func(Result))
+
 	RootCAs  *x509.CertPool // nil are the system's
 	Resolver Resolver       // nil is the system's
 	Dialer   Dialer         // nil is the system's; it only gets IP addresses that are permitted
@@ -203,7 +207,7 @@ func (c *Client) Fetch(ctx context.Context, location string, limit int64) ([]byt
 		if err != nil {
 			return nil, err
 		}
-		return c.document(ctx, c.request(u), limit)
+		return c.document(ctx, c.request("file", u), limit)
 	}
 	return nil, builtins.Errorf(builtins.SourceDenied, "location %s is neither a URL nor a path", ref)
 }
