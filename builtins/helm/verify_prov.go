@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 
+	"golang.org/x/sync/semaphore"
 	"helm.sh/helm/v3/pkg/chart"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -207,18 +208,34 @@ const (
 	// smallArchive is how much of an archive is held, to hash it before it is
 	// unpacked. Hardly any chart is larger.
 	smallArchive = 8 << 20
+	// tinyArchive is how much of any number of archives is held.
+	tinyArchive = 1 << 20
 )
+
+// held bounds how many small archives that are not tiny are held at once. One
+// more is unpacked as it comes, known or not: that takes time, not memory.
+var held = semaphore.NewWeighted(16)
 
 // read reads an archive to its end. A small one that was read before is only hashed.
 func (p *plan) read(ctx context.Context, body io.Reader) (chartFact, error) {
 	if p.env.Facts == nil {
 		return p.unpack(ctx, body)
 	}
-	head, err := io.ReadAll(io.LimitReader(body, smallArchive+1))
+	head, err := io.ReadAll(io.LimitReader(body, tinyArchive+1))
 	if err != nil {
 		return chartFact{}, err
 	}
-	if len(head) > smallArchive {
+	whole := len(head) <= tinyArchive
+	if !whole && held.TryAcquire(1) {
+		defer held.Release(1)
+		rest, err := io.ReadAll(io.LimitReader(body, smallArchive-tinyArchive))
+		if err != nil {
+			return chartFact{}, err
+		}
+		head = append(head, rest...)
+		whole = len(head) <= smallArchive
+	}
+	if !whole {
 		fact, err := p.unpack(ctx, io.MultiReader(bytes.NewReader(head), body))
 		if err == nil {
 			p.env.Facts.Store(chartKind, fact.digest, fact, builtins.Weigh(fact))

@@ -54,3 +54,12 @@ func Flights(c *Client) (under, aboard int) {
 	}
 	return len(c.flights.under), aboard
 }
+
+// Room says whether a large document of n bytes would be read now.
+func Room(c *Client, n int64) bool {
+	if !c.large.TryAcquire(n) {
+		return false
+	}
+	c.large.Release(n)
+	return true
+}

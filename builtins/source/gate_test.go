@@ -149,6 +149,7 @@ func TestGateWithAFullQueue(t *testing.T) {
 		})
 		until(t, "its place", func() bool { hosts, waiting := source.Gates(client); return hosts == 1 && waiting == i })
 	}
+	until(t, "one inside", func() bool { return len(s.seen()) == 1 })
 	_, err := client.Fetch(t.Context(), w.URL()+"/x", 10)
 	wantCode(t, err, builtins.Unavailable)
 	if want := "too many requests wait for host " + w.URL(); err == nil || err.Error() != want {

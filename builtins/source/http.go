@@ -91,17 +91,6 @@ func (c *Client) document(ctx context.Context, req request, limit int64) ([]byte
 	return readDocument(resp, limit)
 }
 
-func readDocument(resp *http.Response, limit int64) ([]byte, error) {
-	if err := checkLength(resp, limit); err != nil {
-		return nil, err
-	}
-	decoded, err := decoder(resp, limit)
-	if err != nil {
-		return nil, resp.Body.(*body).req.secrets().from(err)
-	}
-	return readAll(atMost(decoded, limit, shown(resp)))
-}
-
 func decoder(resp *http.Response, limit int64) (io.Reader, error) {
 	at, coding := shown(resp), resp.Header.Get("Content-Encoding")
 	switch coding {

@@ -30,7 +30,8 @@ func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (_ builtins
 		return nil, err
 	}
 	defer func() { err = c.request("index", base).secrets().from(err) }()
-	i, err := c.index(ctx, base)
+	i, release, err := c.index(ctx, base)
+	defer release()
 	if err != nil {
 		return nil, err
 	}
@@ -50,18 +51,19 @@ func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (_ builtins
 }
 
 // index is the repository's, fresh or confirmed no longer ago than
-// Config.Listings. Whether the host may be contacted is asked in any case.
-func (c *Client) index(ctx context.Context, base *url.URL) (*index, error) {
+// Config.Listings. Whether the host may be contacted is asked in any case. A
+// fresh one counts among what is held at once until release is called.
+func (c *Client) index(ctx context.Context, base *url.URL) (_ *index, release func(), err error) {
 	req := c.request("index", base)
 	if err := c.permit(base); err != nil {
-		return nil, err
+		return nil, func() {}, err
 	}
 	// Other credentials may see another index.
 	view := base.String() + " " + builtins.SHA256([]byte(req.authorization))
 	if known, fresh := c.knownIndex(view); fresh {
-		return known, nil
+		return known, func() {}, nil
 	}
-	return together(ctx, c.flights, place(base), c.sight+" index "+view, func(ctx context.Context) (*index, error) {
+	return aboard(ctx, c.flights, place(base), c.sight+" index "+view, func(ctx context.Context) (*index, error) {
 		return c.currentIndex(ctx, base, req, view)
 	})
 }
@@ -113,10 +115,11 @@ func (c *Client) fetchIndex(ctx context.Context, req request, known *index) (*in
 		return nil, err
 	}
 	defer resp.Body.Close()
-	raw, err := readDocument(resp, c.config.Limits.Index)
+	raw, release, err := holdDocument(resp, c.config.Limits.Index)
 	if err != nil {
 		return nil, err
 	}
+	context.AfterFunc(ctx, release) // when the last one who waits has found his entry
 	return &index{raw, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), c.config.Clock()}, nil
 }
 

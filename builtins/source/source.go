@@ -23,6 +23,7 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/semaphore"
 )
 
 // A Config says where a [Client] may go and what that may cost.
@@ -90,8 +91,9 @@ type Client struct {
 	tokens    *otter.Cache[string, token]  // by view
 	schemes   *otter.Cache[string, string] // of insecure registries, by host
 	flights   *flights
-	allow     []string // host names; nil is any
-	sight     string   // which hosts these are, in one word
+	large     *semaphore.Weighted // bytes of documents
+	allow     []string            // host names; nil is any
+	sight     string              // which hosts these are, in one word
 }
 
 var _ builtins.Source = (*Client)(nil)
@@ -126,6 +128,7 @@ func New(config Config) (*Client, error) {
 		tokens:   otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
 		schemes:  otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
 		flights:  newFlights(config.Limits),
+		large:    semaphore.NewWeighted(config.Limits.Documents),
 	}
 	c.transport = newTransport(c)
 	return c, nil
