@@ -91,7 +91,10 @@ func (b *Builtin) Run(ctx context.Context, env *Env, ref chartref.Ref, opts []by
 	if mine.Budget == nil {
 		mine.Budget = NewBudget(mine.Limits)
 	}
-	return b.call(ctx, &mine, ref, opts)
+	inner, kept := current(ctx)
+	rep := b.call(inner, &mine, ref, opts)
+	rep.Until = kept.pass(ctx)
+	return rep
 }
 
 // grace is how long a check may take to say that it was interrupted. One that

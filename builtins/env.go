@@ -30,7 +30,19 @@ type Env struct {
 	// where these come from the keys of a provider, only names are trusted.
 	NamedTrust bool
 
+	// Trace is called where a part of a check begins that is worth measuring,
+	// and what it gives where that ends; nil measures nothing.
+	Trace func(ctx context.Context, name string) (end func())
+
 	call call // set by [Builtin.Call]
+}
+
+// Span begins a part of a check, which the function that it gives ends.
+func (env *Env) Span(ctx context.Context, name string) (end func()) {
+	if env.Trace == nil {
+		return func() {}
+	}
+	return env.Trace(ctx, name)
 }
 
 // A Source gives bytes by reference. Every method honours the context and the

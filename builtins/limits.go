@@ -38,6 +38,10 @@ type Limits struct {
 	Redirects int64 `json:"redirects" doc:"redirects of one request"`
 	Token     int64 `json:"token" doc:"bytes of a token service's answer"`
 
+	Documents    int64 `json:"documents" doc:"bytes of documents over 1 MiB that are held at once"`
+	HostRequests int64 `json:"host_requests" doc:"requests to one host at once"`
+	HostQueue    int64 `json:"host_queue" doc:"requests that wait for one host; one more is unavailable at once"`
+
 	Connect   Duration `json:"connect" doc:"time to connect, TLS included"`
 	Silence   Duration `json:"silence" doc:"time without a byte while reading; 500ms in the provider"`
 	Reference Duration `json:"reference" doc:"time for one reference in all; 1.4s in the provider"`
@@ -55,6 +59,7 @@ func DefaultLimits() Limits {
 		ProvenanceSignatures: 16, Signatures: 100, Pages: 10,
 		ChainCertificates: 10, LogEntries: 32, Subjects: 1024,
 		Redirects: 5, Token: 64 * kib,
+		Documents: 128 * mib, HostRequests: 32, HostQueue: 16384,
 		Connect: Duration(time.Second), Silence: Duration(10 * time.Second), Reference: Duration(30 * time.Second),
 	}
 }

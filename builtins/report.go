@@ -23,8 +23,9 @@ type Report struct {
 	Checks   []CheckResult `json:"checks" doc:"what was checked, in order"`
 	Trust    string        `json:"trust" doc:"digest of the trust material that decided"`
 
-	// Until is the moment up to which everything that was remembered, and that
-	// the report rests on, is taken as current; zero if there is none.
+	// Until is how long all that was listed for the check is taken as current:
+	// nobody may serve the report for longer without asking anew. It is zero if
+	// nothing of the kind took part.
 	Until time.Time `json:"-"`
 
 	// Evidence holds the fields that only this check's reports have: a

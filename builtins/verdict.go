@@ -23,11 +23,13 @@ type call struct {
 	opts    []byte
 }
 
-// A verdict is what a check said at a time.
+// A verdict is what a check said at a time, and until when what it was given
+// to judge is current.
 type verdict struct {
 	report Report
 	err    error
 	now    time.Time
+	until  time.Time
 }
 
 // Once gives what this check said a moment ago, with the same options, of the
@@ -37,21 +39,24 @@ type verdict struct {
 //
 // A verdict is kept for that long and at most 30 seconds, for queries whose
 // time is not further away than that. One that is undecided is not kept.
-func (env *Env) Once(ctx context.Context, ref chartref.Ref, rep *Report, judge func() (fresh time.Duration, err error)) error {
+func (env *Env) Once(ctx context.Context, ref chartref.Ref, rep *Report, judge func(ctx context.Context) (fresh time.Duration, err error)) error {
 	if env.Facts == nil {
-		_, err := judge()
+		_, err := judge(ctx)
 		return err
 	}
 	key := env.verdictKey(ref, rep)
 	if known, ok := env.Facts.Load(verdictKind, key); ok {
 		if v := known.(verdict); env.Now.Sub(v.now).Abs() <= verdictLife {
 			*rep = v.report.copy()
+			(&currency{earliest: v.until}).pass(ctx)
 			return v.err
 		}
 	}
-	fresh, err := judge()
+	inner, kept := current(ctx)
+	fresh, err := judge(inner)
+	until := kept.pass(ctx)
 	if ctx.Err() == nil && CodeOf(err).Outcome() != Undecided {
-		env.Facts.StoreFor(verdictKind, key, verdict{rep.copy(), err, env.Now}, int64(rep.size()), min(fresh, verdictLife))
+		env.Facts.StoreFor(verdictKind, key, verdict{rep.copy(), err, env.Now, until}, int64(rep.size()), min(fresh, verdictLife))
 	}
 	return err
 }

@@ -27,6 +27,8 @@ type moment struct {
 	fresh      time.Duration
 	err        error
 	cancelled  bool
+
+	resolved, listed time.Time // until when that is current
 }
 
 // A keeper makes such calls, with one memory for all.
@@ -43,6 +45,7 @@ func newKeeper(t *testing.T) *keeper {
 	k := &keeper{t: t, at: moment{
 		clock: noon, now: noon, check: "test.kept", ref: "oci://reg.example.com/web:1.2.3", opts: `{}`,
 		digest: "sha256:1", trust: "sha256:2", fresh: time.Minute,
+		resolved: noon.Add(time.Hour), listed: noon.Add(time.Minute),
 	}}
 	k.facts = source.NewFacts(1<<20, func() time.Time { return k.at.clock })
 	return k
@@ -62,8 +65,10 @@ func (k *keeper) call(change func(*moment)) (rep builtins.Report, judged bool) {
 		return func(ctx context.Context, ref chartref.Ref, rep *builtins.Report) error {
 			rep.Digest, rep.Trust = k.at.digest, k.at.trust
 			rep.Pass("before", "")
-			return env.Once(ctx, ref, rep, func() (time.Duration, error) {
+			builtins.Until(ctx, k.at.resolved)
+			return env.Once(ctx, ref, rep, func(ctx context.Context) (time.Duration, error) {
 				k.asked++
+				builtins.Until(ctx, k.at.listed)
 				rep.Pass("judged", fmt.Sprint(k.asked))
 				rep.Evidence = builtins.Signatures{Signers: []builtins.Signer{{Name: "a"}}}
 				if k.at.cancelled {

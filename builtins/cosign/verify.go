@@ -99,7 +99,7 @@ func (p *plan) judgeRegistered(ctx context.Context, artifact builtins.Registered
 	}
 	info := artifact.Info()
 	rep.Digest, rep.Chart.Digest = info.Digest, info.ArchiveDigest
-	return p.env.Once(ctx, ref, rep, func() (time.Duration, error) {
+	return p.env.Once(ctx, ref, rep, func(ctx context.Context) (time.Duration, error) {
 		found := artifact.Signed(ctx, p.elsewhere)
 		return found.Fresh, p.judgeSigned(ctx, found, ref, rep)
 	})
@@ -137,6 +137,7 @@ func (p *plan) verifyStored(ctx context.Context, stored builtins.StoredSignature
 	if stored.Err != nil {
 		return builtins.Signer{}, stored.Err
 	}
+	defer p.env.Span(ctx, "crypto.verify")()
 	if stored.Bundle != nil {
 		return p.policy.VerifyBundle(stored.Bundle, subject)
 	}
@@ -158,7 +159,10 @@ func (p *plan) judgeArchive(ctx context.Context, artifact builtins.Artifact, ref
 	rep.Chart.Name, rep.Chart.Version = builtins.Clip(a.name), builtins.Clip(a.version)
 
 	votes := newBallot(rep)
-	votes.add(builtins.SHA256(bundle), func() (builtins.Signer, error) { return p.policy.VerifyBundle(bundle, a.subject()) })
+	votes.add(builtins.SHA256(bundle), func() (builtins.Signer, error) {
+		defer p.env.Span(ctx, "crypto.verify")()
+		return p.policy.VerifyBundle(bundle, a.subject())
+	})
 	if err := votes.decide(p.threshold); err != nil {
 		return rep.Step("signatures", err)
 	}

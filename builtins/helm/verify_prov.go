@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 
+	"golang.org/x/sync/semaphore"
 	"helm.sh/helm/v3/pkg/chart"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -79,6 +80,7 @@ func (p *plan) judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report
 	if rep.Step("provenance file", err) != nil {
 		return err
 	}
+	defer p.env.Span(ctx, "crypto.verify")()
 	_, err = claim.verify(subject, trust, p.env.Now, rep)
 	return err
 }
@@ -206,19 +208,43 @@ const (
 	// smallArchive is how much of an archive is held, to hash it before it is
 	// unpacked. Hardly any chart is larger.
 	smallArchive = 8 << 20
+	// tinyArchive is how much of any number of archives is held.
+	tinyArchive = 1 << 20
 )
+
+// held bounds how many small archives that are not tiny are held at once. One
+// more is unpacked as it comes, known or not: that takes time, not memory.
+var held = semaphore.NewWeighted(16)
+
+// hold reads what may be held of an archive; whole says whether that is all of
+// it, and release that it is held no more.
+func hold(body io.Reader, room int64) (head []byte, whole bool, release func(), err error) {
+	release = func() {}
+	tiny := min(tinyArchive, room)
+	head, err = io.ReadAll(io.LimitReader(body, tiny+1))
+	if err != nil || int64(len(head)) <= tiny {
+		return head, err == nil, release, err
+	}
+	if room == tiny || !held.TryAcquire(1) {
+		return head, false, release, nil
+	}
+	release = func() { held.Release(1) }
+	rest, err := io.ReadAll(io.LimitReader(body, room-tiny))
+	head = append(head, rest...)
+	return head, int64(len(head)) <= room, release, err
+}
 
 // read reads an archive to its end. A small one that was read before is only hashed.
 func (p *plan) read(ctx context.Context, body io.Reader) (chartFact, error) {
 	if p.env.Facts == nil {
 		return p.unpack(ctx, body)
 	}
-	room := min(smallArchive, p.env.Budget.Fetchable())
-	head, err := io.ReadAll(io.LimitReader(body, room+1))
+	head, whole, release, err := hold(body, min(smallArchive, p.env.Budget.Fetchable()))
+	defer release()
 	if err != nil {
 		return chartFact{}, err
 	}
-	if int64(len(head)) > room {
+	if !whole {
 		return p.learn(ctx, io.MultiReader(bytes.NewReader(head), body))
 	}
 	if fact, ok := p.env.Facts.Load(chartKind, builtins.SHA256(head)); ok {

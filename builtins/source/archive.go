@@ -22,7 +22,7 @@ func (c *Client) resolveURL(ref chartref.Ref) (builtins.Artifact, error) {
 	if err := c.permit(u); err != nil {
 		return nil, err
 	}
-	return c.webArchive(c.request(u), "", ""), nil
+	return c.webArchive(c.request("archive", u), "", ""), nil
 }
 
 // A webArchive is an archive at a URL, by reference or by index.
@@ -71,17 +71,21 @@ func (a *webArchive) Open(ctx context.Context) (io.ReadCloser, error) {
 func (a *webArchive) Dir() (fs.FS, bool) { return nil, false }
 
 func (a *webArchive) Provenance(ctx context.Context) ([]byte, error) {
-	return a.Beside(ctx, ".prov", a.client.config.Limits.Provenance)
+	return a.beside(ctx, "provenance", ".prov", a.client.config.Limits.Provenance)
 }
 
-// Beside puts the suffix where the name ends, before the query.
 func (a *webArchive) Beside(ctx context.Context, suffix string, limit int64) ([]byte, error) {
+	return a.beside(ctx, "file", suffix, limit)
+}
+
+// beside puts the suffix where the name ends, before the query.
+func (a *webArchive) beside(ctx context.Context, kind, suffix string, limit int64) ([]byte, error) {
 	req, beside := a.req, *a.req.url
 	beside.Path += suffix
 	if beside.RawPath != "" {
 		beside.RawPath += url.PathEscape(suffix)
 	}
-	req.url = &beside
+	req.kind, req.url = kind, &beside
 	return a.client.document(ctx, req, limit)
 }
 

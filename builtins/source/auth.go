@@ -78,7 +78,7 @@ func (r *repository) token(ctx context.Context, bearer map[string]string) (token
 		query.Set("service", service)
 	}
 	realm.RawQuery = query.Encode()
-	resp, err := r.client.send(ctx, request{url: realm, home: r.home, authorization: r.basic})
+	resp, err := r.client.send(ctx, request{kind: "token", url: realm, home: r.home, authorization: r.basic})
 	if err != nil {
 		return token{}, err
 	}

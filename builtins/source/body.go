@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -22,24 +23,29 @@ import (
 type body struct {
 	from    io.ReadCloser
 	req     request
+	of      *exchange
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	timer   *time.Timer
 	silence time.Duration
-	endless bool // neither a length nor chunks say where it ends
+	silent  atomic.Bool // more than that was waited
+	endless bool        // neither a length nor chunks say where it ends
 }
 
 // errEndless is what there is instead of an end of a body that just ends when
 // the connection does: nobody knows whether it is whole.
 var errEndless = errors.New("the answer does not say where it ends")
 
-func newBody(ctx context.Context, cancel context.CancelCauseFunc, req request, resp *http.Response, silence time.Duration) *body {
-	timer := time.AfterFunc(silence, func() {
+func newBody(ctx context.Context, cancel context.CancelCauseFunc, req request, resp *http.Response, of *exchange) *body {
+	silence := time.Duration(of.client.config.Limits.Silence)
+	endless := resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+	b := &body{from: resp.Body, req: req, of: of, ctx: ctx, cancel: cancel, silence: silence, endless: endless}
+	b.timer = time.AfterFunc(silence, func() {
+		b.silent.Store(true)
 		cancel(builtins.Errorf(builtins.Timeout, "%s sent nothing for %s", req.shown(), silence))
 	})
-	timer.Stop()
-	endless := resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
-	return &body{from: resp.Body, req: req, ctx: ctx, cancel: cancel, timer: timer, silence: silence, endless: endless}
+	b.timer.Stop()
+	return b
 }
 
 // Read counts only the time of its own waiting: a slow reader is no slow server.
@@ -47,11 +53,14 @@ func (b *body) Read(p []byte) (int, error) {
 	b.timer.Reset(b.silence)
 	n, err := b.from.Read(p)
 	b.timer.Stop()
+	b.of.read(b, err)
+	b.of.result.Bytes += int64(n)
 	switch {
 	case err == io.EOF && b.endless:
 		err = builtins.Errorf(builtins.Unavailable, "%s: %w", b.req.shown(), errEndless)
 	case err != nil && err != io.EOF:
 		err = fault(b.ctx, b.req.shown(), err)
+		b.of.result.Code = builtins.CodeOf(err)
 	}
 	return n, err
 }
@@ -59,6 +68,7 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) Close() error {
 	b.timer.Stop()
 	b.cancel(nil)
+	defer b.of.end()
 	return b.from.Close()
 }
 

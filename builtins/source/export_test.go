@@ -30,3 +30,36 @@ func Reach(addr netip.Addr) string { return string(reachOf(addr)) }
 var NoChartYAML = noChartYAML
 
 var ParseChallenges = parseChallenges
+
+// Gates is how many hosts have a gate, and how many requests wait there.
+func Gates(c *Client) (hosts, waiting int) {
+	c.gates.mu.Lock()
+	defer c.gates.mu.Unlock()
+	for _, at := range c.gates.of {
+		waiting += at.queue.Len()
+	}
+	return len(c.gates.of), waiting
+}
+
+// Circuits is how many hosts are known to answer or to fail.
+func Circuits(c *Client) int { return c.circuits.of.EstimatedSize() }
+
+// Flights is how many requests are under way that may be shared, and how many
+// wait for their answers.
+func Flights(c *Client) (under, aboard int) {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	for _, f := range c.flights.under {
+		aboard += f.aboard
+	}
+	return len(c.flights.under), aboard
+}
+
+// Room says whether a large document of n bytes would be read now.
+func Room(c *Client, n int64) bool {
+	if !c.large.TryAcquire(n) {
+		return false
+	}
+	c.large.Release(n)
+	return true
+}

@@ -19,11 +19,10 @@ import (
 
 // The bounds of what is kept open and of what a server may put before a body.
 const (
-	maxConnsPerHost = 32
-	maxIdleConns    = 64
-	idleTimeout     = 30 * time.Second
-	maxHeaderBytes  = 64 << 10
-	maxDrained      = 4 << 10 // of an answer that is not read, to keep its connection
+	maxIdleConns   = 64
+	idleTimeout    = 30 * time.Second
+	maxHeaderBytes = 64 << 10
+	maxDrained     = 4 << 10 // of an answer that is not read, to keep its connection
 )
 
 func newTransport(c *Client) *http.Transport {
@@ -32,9 +31,8 @@ func newTransport(c *Client) *http.Transport {
 		DialContext:            c.dialPlain,
 		DialTLSContext:         c.dialTLS,
 		DisableCompression:     true, // archives are judged as the bytes that were sent
-		MaxConnsPerHost:        maxConnsPerHost,
 		MaxIdleConns:           maxIdleConns,
-		MaxIdleConnsPerHost:    maxConnsPerHost,
+		MaxIdleConnsPerHost:    int(c.config.Limits.HostRequests),
 		IdleConnTimeout:        idleTimeout,
 		ResponseHeaderTimeout:  time.Duration(c.config.Limits.Silence),
 		MaxResponseHeaderBytes: maxHeaderBytes,
@@ -47,6 +45,7 @@ func newTransport(c *Client) *http.Transport {
 // A request is a GET. Its authorization is for home alone, the origin that the
 // reference itself names: wherever an answer sends us, it stays behind.
 type request struct {
+	kind          string // see [Request]
 	url           *url.URL
 	home          string
 	authorization string
@@ -76,9 +75,9 @@ func (r request) shown() string {
 // shown is where an answer came from.
 func shown(resp *http.Response) string { return resp.Body.(*body).req.shown() }
 
-// request asks for a file at an address that a reference names.
-func (c *Client) request(u *url.URL) request {
-	return request{url: u, home: origin(u), authorization: c.basic(u.Scheme, u.Host)}
+// request asks for something at an address that a reference names.
+func (c *Client) request(kind string, u *url.URL) request {
+	return request{kind: kind, url: u, home: origin(u), authorization: c.basic(u.Scheme, u.Host)}
 }
 
 // document reads the answer to req whole. Compressed it is read as well, under
@@ -90,17 +89,6 @@ func (c *Client) document(ctx context.Context, req request, limit int64) ([]byte
 	}
 	defer resp.Body.Close()
 	return readDocument(resp, limit)
-}
-
-func readDocument(resp *http.Response, limit int64) ([]byte, error) {
-	if err := checkLength(resp, limit); err != nil {
-		return nil, err
-	}
-	decoded, err := decoder(resp, limit)
-	if err != nil {
-		return nil, resp.Body.(*body).req.secrets().from(err)
-	}
-	return readAll(atMost(decoded, limit, shown(resp)))
 }
 
 func decoder(resp *http.Response, limit int64) (io.Reader, error) {
@@ -156,14 +144,18 @@ func answered(resp *http.Response) (*http.Response, error) {
 		return resp, nil
 	}
 	discard(resp)
-	code := builtins.Unavailable
-	switch resp.StatusCode {
+	return nil, builtins.Errorf(codeOf(resp.StatusCode), "%s answered %d %s", shown(resp), resp.StatusCode, http.StatusText(resp.StatusCode))
+}
+
+// codeOf is what a status but 200 means for what was asked for.
+func codeOf(status int) builtins.Code {
+	switch status {
 	case http.StatusNotFound, http.StatusGone:
-		code = builtins.NotFound
+		return builtins.NotFound
 	case http.StatusUnauthorized, http.StatusForbidden:
-		code = builtins.Denied
+		return builtins.Denied
 	}
-	return nil, builtins.Errorf(code, "%s answered %d %s", shown(resp), resp.StatusCode, http.StatusText(resp.StatusCode))
+	return builtins.Unavailable
 }
 
 // send asks and follows redirects, each of which is judged as the first
@@ -214,16 +206,26 @@ func next(resp *http.Response) (*url.URL, error) {
 	return to, nil
 }
 
-// roundTrip sends one request. The answer's body must be closed.
+// roundTrip sends one request. The answer's body must be closed: until then it
+// counts among those that its host has to answer at once.
 func (c *Client) roundTrip(ctx context.Context, req request) (*http.Response, error) {
+	x, err := c.admit(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	ctx = x.observe(ctx, req)
 	ctx, cancel := context.WithCancelCause(ctx)
 	resp, err := c.transport.RoundTrip(req.on(ctx))
 	if err != nil {
+		x.broke(ctx, err)
 		err = fault(ctx, req.shown(), err)
+		x.result.Code = builtins.CodeOf(err)
 		cancel(nil)
+		x.end()
 		return nil, err
 	}
-	resp.Body = newBody(ctx, cancel, req, resp, time.Duration(c.config.Limits.Silence))
+	x.began(resp)
+	resp.Body = newBody(ctx, cancel, req, resp, x)
 	return resp, nil
 }
 

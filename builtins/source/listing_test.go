@@ -3,6 +3,8 @@
 package source_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,4 +71,81 @@ func TestFreshness(t *testing.T) {
 	if got := fresh(w.byTag(t)); got != 0 {
 		t.Errorf("what lies elsewhere is fresh for %s", got)
 	}
+}
+
+// TestUntil has a check hear until when what it asked for is current: as long
+// as listings serve, from when they were fetched, and not from when they were
+// found again. What a digest names is so for good.
+func TestUntil(t *testing.T) {
+	t.Parallel()
+	w, down := newWorld(t), newWorld(t)
+	down.Close()
+	var clock clock
+	client := newClient(t, insecure(w.Server, down.Server), clock.config, func(c *source.Config) { c.CacheBytes, c.Listings = 1<<20, 10*time.Second })
+	for _, c := range []struct {
+		name    string
+		ref     chartref.Ref
+		current bool
+	}{
+		{"tag", w.byTag(t), true}, {"repository", w.byEntry(t), true},
+		{"absent tag", reference(t, "oci://"+w.Host()+"/charts/web:9.9.9"), true},
+		{"absent entry", reference(t, entryOf(w.URL()+"/stable", "web", "9.9.9")), true},
+		{"digest", w.byDigest(t), false}, {"url", w.byURL(t), false}, {"down", down.byTag(t), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, step := range []struct{ pass, want time.Duration }{{time.Minute, 10 * time.Second}, {3 * time.Second, 7 * time.Second}, {7 * time.Second, 10 * time.Second}} {
+				clock.move(step.pass)
+				rep := resolving.Call(t.Context(), &builtins.Env{Source: client, Limits: builtins.DefaultLimits()}, c.ref, []byte("{}"))
+				want := clock.now().Add(step.want)
+				if !c.current {
+					want = time.Time{}
+				}
+				if !rep.Until.Equal(want) {
+					t.Errorf("at %s until %s, want %s", clock.now(), rep.Until, want)
+				}
+			}
+		})
+	}
+	t.Run("signatures", func(t *testing.T) {
+		clock.move(time.Minute)
+		listing := builtins.Define("listing", "Lists.", nil, func(env *builtins.Env, _ struct{}) (builtins.Judge, error) {
+			return func(ctx context.Context, ref chartref.Ref, _ *builtins.Report) error {
+				a, err := env.Source.Resolve(ctx, ref)
+				if err == nil {
+					a.(builtins.Registered).Signed(ctx, chartref.Ref{})
+				}
+				return err
+			}, nil
+		})
+		rep := listing.Call(t.Context(), &builtins.Env{Source: client, Limits: builtins.DefaultLimits()}, w.byDigest(t), []byte("{}"))
+		if want := clock.now().Add(10 * time.Second); !rep.Until.Equal(want) {
+			t.Errorf("until %s, want %s", rep.Until, want)
+		}
+	})
+}
+
+var resolving = builtins.Define("resolving", "Resolves.", nil, func(env *builtins.Env, _ struct{}) (builtins.Judge, error) {
+	return func(ctx context.Context, ref chartref.Ref, _ *builtins.Report) error {
+		return closed(env.Source.Resolve(ctx, ref))
+	}, nil
+})
+
+// TestUntilForMany has many wait for one answer, of which each is told.
+func TestUntilForMany(t *testing.T) {
+	t.Parallel()
+	w, let := held(t, "/v2/*/manifests/*")
+	var clock clock
+	client := newClient(t, insecure(w.Server), clock.config, func(c *source.Config) { c.Listings = 10 * time.Second })
+	var all sync.WaitGroup
+	for range 1000 {
+		all.Go(func() {
+			rep := resolving.Call(t.Context(), &builtins.Env{Source: client, Limits: builtins.DefaultLimits()}, w.byTag(t), []byte("{}"))
+			if want := noon.Add(10 * time.Second); !rep.Until.Equal(want) {
+				t.Errorf("until %s, want %s: %s", rep.Until, want, rep.Reason)
+			}
+		})
+	}
+	aboard(t, client, 1000)
+	close(let)
+	all.Wait()
 }

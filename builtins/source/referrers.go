@@ -42,7 +42,7 @@ func (r referrers) size() int {
 }
 
 func (s *search) listed(ctx context.Context) (referrers, time.Time, error) {
-	return listed(s.repo, "referrers "+s.subject, referrers.size, func() (referrers, error) { return s.list(ctx) })
+	return listed(ctx, s.repo, "referrers "+s.subject, referrers.size, s.list)
 }
 
 // list asks for what refers to the subject: by the API or, from a registry
@@ -91,7 +91,7 @@ func (s *search) pages(ctx context.Context) ([]referrer, error) {
 }
 
 func (s *search) page(ctx context.Context, at *url.URL) (raw []byte, next *url.URL, err error) {
-	resp, err := s.repo.getURL(ctx, at, ociIndex)
+	resp, err := s.repo.getURL(ctx, "referrers", at, ociIndex)
 	if err != nil {
 		return nil, nil, err
 	}

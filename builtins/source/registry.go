@@ -52,33 +52,33 @@ func (c *Client) schemeOf(ctx context.Context, base *url.URL) (string, error) {
 	if scheme, ok := c.schemes.GetIfPresent(base.Host); ok {
 		return scheme, nil
 	}
-	probe := c.probes.DoChan(base.Host, func() (any, error) { return c.probe(context.WithoutCancel(ctx), base) })
-	select {
-	case found := <-probe:
-		if found.Err != nil {
-			return "", found.Err
-		}
-		return found.Val.(string), nil
-	case <-ctx.Done():
-		return "", fault(ctx, show(base), ctx.Err())
-	}
+	return together(ctx, c.flights, place(base), "scheme", func(ctx context.Context) (string, error) { return c.probe(ctx, base) })
 }
 
 // probe remembers what is certain. A registry that does not answer in time is
 // not guessed at.
 func (c *Client) probe(ctx context.Context, base *url.URL) (string, error) {
 	var plain tls.RecordHeaderError
+	trial, err := c.circuits.pass(origin(base))
+	if err != nil {
+		return "", err
+	}
 	conn, err := c.dialTLS(ctx, "tcp", authority(base))
 	switch {
 	case err == nil:
+		trial.answered()
 		_ = conn.Close()
 		c.schemes.Set(base.Host, "https")
 		return "https", nil
 	case errors.As(err, &plain):
+		trial.answered()
 		c.schemes.Set(base.Host, "http")
 		return "http", nil
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
 		return "http", nil
+	}
+	if blames(ctx, err) {
+		trial.failed()
 	}
 	return "", fault(ctx, show(base), err)
 }
@@ -92,12 +92,12 @@ func authority(u *url.URL) string {
 
 // get asks for something of the repository and answers a challenge, once. Only
 // the registry itself may challenge: where a redirect leads, nobody may.
-func (r *repository) get(ctx context.Context, path, accept string) (*http.Response, error) {
-	return r.getURL(ctx, r.base.JoinPath("v2", r.path, path), accept)
+func (r *repository) get(ctx context.Context, kind, path, accept string) (*http.Response, error) {
+	return r.getURL(ctx, kind, r.base.JoinPath("v2", r.path, path), accept)
 }
 
-func (r *repository) getURL(ctx context.Context, url *url.URL, accept string) (*http.Response, error) {
-	req := request{url: url, home: r.home, authorization: r.remembered(), accept: accept}
+func (r *repository) getURL(ctx context.Context, kind string, url *url.URL, accept string) (*http.Response, error) {
+	req := request{kind: kind, url: url, home: r.home, authorization: r.remembered(), accept: accept}
 	resp, err := r.client.send(ctx, req)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,11 @@ type manifest struct {
 // names, or what the registry says it is, is a DigestMismatch, whatever its
 // type.
 func (r *repository) manifest(ctx context.Context, tagOrDigest string, limit int64) (manifest, error) {
-	resp, err := r.get(ctx, "manifests/"+tagOrDigest, strings.Join(manifestTypes, ", "))
+	kind := "resolve"
+	if isDigest(tagOrDigest) {
+		kind = "manifest"
+	}
+	resp, err := r.get(ctx, kind, "manifests/"+tagOrDigest, strings.Join(manifestTypes, ", "))
 	if err != nil {
 		return manifest{}, err
 	}
@@ -151,7 +155,7 @@ func (r *repository) blob(ctx context.Context, d descriptor, limit int64) (io.Re
 	if d.Size > limit {
 		return nil, builtins.Errorf(builtins.TooLarge, "blob %s has %d bytes, at most %d are read", d.Digest, d.Size, limit)
 	}
-	resp, err := r.get(ctx, "blobs/"+d.Digest, "")
+	resp, err := r.get(ctx, "blob", "blobs/"+d.Digest, "")
 	if err != nil {
 		return nil, err
 	}

@@ -29,16 +29,18 @@ func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (_ builtins
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = c.request(base).secrets().from(err) }()
-	i, err := c.index(ctx, base)
+	defer func() { err = c.request("index", base).secrets().from(err) }()
+	i, release, err := c.index(ctx, base)
+	defer release()
 	if err != nil {
 		return nil, err
 	}
+	builtins.Until(ctx, i.confirmed.Add(c.config.Listings))
 	e, err := findEntry(ctx, i.raw, ref.Name, ref.Version, c.config.Limits.Metadata)
 	if err != nil {
 		return nil, err
 	}
-	req := c.request(base)
+	req := c.request("archive", base)
 	if req.url, err = e.resolve(base); err != nil {
 		return nil, err
 	}
@@ -49,25 +51,42 @@ func (c *Client) resolveEntry(ctx context.Context, ref chartref.Ref) (_ builtins
 }
 
 // index is the repository's, fresh or confirmed no longer ago than
-// Config.Listings. Whether the host may be contacted is asked in any case.
-func (c *Client) index(ctx context.Context, base *url.URL) (*index, error) {
-	req := c.request(base)
+// Config.Listings. Whether the host may be contacted is asked in any case. A
+// fresh one counts among what is held at once until release is called.
+func (c *Client) index(ctx context.Context, base *url.URL) (_ *index, release func(), err error) {
+	req := c.request("index", base)
 	if err := c.permit(base); err != nil {
-		return nil, err
+		return nil, func() {}, err
 	}
 	// Other credentials may see another index.
 	view := base.String() + " " + builtins.SHA256([]byte(req.authorization))
-	found, _ := c.memory.Load("index", view)
-	known, _ := found.(*index)
-	if known != nil && c.config.Clock().Sub(known.confirmed) < c.config.Listings {
+	if known, fresh := c.knownIndex(view); fresh {
+		return known, func() {}, nil
+	}
+	return aboard(ctx, c.flights, place(base), c.sight+" index "+view, func(ctx context.Context) (*index, error) {
+		return c.currentIndex(ctx, base, req, view)
+	})
+}
+
+func (c *Client) currentIndex(ctx context.Context, base *url.URL, req request, view string) (*index, error) {
+	known, fresh := c.knownIndex(view)
+	if fresh {
 		return known, nil
 	}
 	req.url, req.header = base.JoinPath("index.yaml"), known.conditions()
-	fresh, err := c.fetchIndex(ctx, req, known)
+	i, err := c.fetchIndex(ctx, req, known)
 	if err == nil {
-		c.memory.Store("index", view, fresh, int64(len(fresh.raw)))
+		c.memory.Store("index", view, i, int64(len(i.raw)))
 	}
-	return fresh, err
+	return i, err
+}
+
+// knownIndex is the one that is remembered, if any, and whether it serves
+// without a request.
+func (c *Client) knownIndex(view string) (known *index, fresh bool) {
+	found, _ := c.memory.Load("index", view)
+	known, _ = found.(*index)
+	return known, known != nil && c.config.Clock().Sub(known.confirmed) < c.config.Listings
 }
 
 // conditions ask for the index only if it is another one.
@@ -96,10 +115,11 @@ func (c *Client) fetchIndex(ctx context.Context, req request, known *index) (*in
 		return nil, err
 	}
 	defer resp.Body.Close()
-	raw, err := readDocument(resp, c.config.Limits.Index)
+	raw, release, err := holdDocument(resp, c.config.Limits.Index)
 	if err != nil {
 		return nil, err
 	}
+	context.AfterFunc(ctx, release) // when the last one who waits has found his entry
 	return &index{raw, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), c.config.Clock()}, nil
 }
 

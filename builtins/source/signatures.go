@@ -96,7 +96,7 @@ func (s *search) tag() string { return strings.Replace(s.subject, ":", "-", 1) }
 // are taken as current.
 func (s *search) bundles(ctx context.Context) (builtins.SignaturePlace, time.Time) {
 	listed, until, err := s.listed(ctx)
-	place := builtins.SignaturePlace{Name: listed.place, Err: err}
+	place := builtins.SignaturePlace{Name: cmp.Or(listed.place, "referrers"), Err: err}
 	if err == nil {
 		place.Signatures, place.Err = s.bundlesAmong(ctx, listed.all)
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/maypok86/otter/v2"
-	"golang.org/x/sync/singleflight"
+	"golang.org/x/sync/semaphore"
 )
 
 // A Config says where a [Client] may go and what that may cost.
@@ -55,6 +55,13 @@ type Config struct {
 	// Clock says how old what is remembered is. Nil is the machine's.
 	Clock func() time.Time
 
+	// Breaker leaves hosts alone that fail; nil asks them each time.
+	Breaker *Breaker
+
+	// Observe is told of each request that is really sent; nil is nobody. What
+	// it gives is told when nobody reads the answer any more.
+	Observe func(ctx context.Context, r Request) (context.Context, func(Result))
+
 	RootCAs  *x509.CertPool // nil are the system's
 	Resolver Resolver       // nil is the system's
 	Dialer   Dialer         // nil is the system's; it only gets IP addresses that are permitted
@@ -84,22 +91,29 @@ type Dialer interface {
 type Client struct {
 	config    Config
 	transport *http.Transport
+	gates     *gates
+	circuits  *circuits
 	memory    *memory
 	tokens    *otter.Cache[string, token]  // by view
 	schemes   *otter.Cache[string, string] // of insecure registries, by host
-	probes    *singleflight.Group          // for schemes
 	stretched *otter.Cache[string, string] // credentials in names of shared views
-	allow     []string                     // host names; nil is any
+	flights   *flights
+	large     *semaphore.Weighted // bytes of documents
+	allow     []string            // host names; nil is any
+	sight     string              // which hosts these are, in one word
 }
 
 var _ builtins.Source = (*Client)(nil)
 
-// New makes a Client. It fails if a limit of time is not positive, for then
-// nothing could ever be reached.
+// New makes a Client. It fails if limits of time and of requests at once are
+// not positive, for then nothing could ever be reached.
 func New(config Config) (*Client, error) {
 	if config.Limits.Connect <= 0 || config.Limits.Silence <= 0 {
 		return nil, fmt.Errorf("limits connect %s and silence %s are not both positive",
 			time.Duration(config.Limits.Connect), time.Duration(config.Limits.Silence))
+	}
+	if config.Limits.HostRequests <= 0 {
+		return nil, fmt.Errorf("limit host_requests %d is not positive", config.Limits.HostRequests)
 	}
 	if config.Registries == nil {
 		config.Registries = func(string) (Registry, bool) { return Registry{}, false }
@@ -117,13 +131,15 @@ func New(config Config) (*Client, error) {
 		config.Dialer = &net.Dialer{}
 	}
 	c := &Client{
-		config:  config,
-		memory:  newMemory(config.CacheBytes, config.Clock),
-		tokens:  otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
-		schemes: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
-		probes:  new(singleflight.Group),
-
+		config:    config,
+		gates:     newGates(config.Limits),
+		circuits:  newCircuits(config.Breaker, config.Clock),
+		memory:    newMemory(config.CacheBytes, config.Clock),
+		tokens:    otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
+		schemes:   otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
 		stretched: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
+		flights:   newFlights(config.Limits),
+		large:     semaphore.NewWeighted(config.Limits.Documents),
 	}
 	c.transport = newTransport(c)
 	return c, nil
@@ -131,6 +147,23 @@ func New(config Config) (*Client, error) {
 
 // Close ends the connections that are idle. The client stays usable.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Stats are counted since the client was made, over all its views.
+type Stats struct {
+	QueueFull     int64 // requests that were not sent because too many waited for their host
+	LeftAlone     int64 // requests that were not sent because their host does not answer
+	CircuitOpened int64 // hosts that began to be left alone
+	CircuitClosed int64 // hosts that answered again
+}
+
+// Stats says what was not sent, and why.
+func (c *Client) Stats() Stats {
+	s := Stats{QueueFull: c.gates.refused.Load()}
+	if all := c.circuits; all != nil {
+		s.LeftAlone, s.CircuitOpened, s.CircuitClosed = all.refused.Load(), all.opened.Load(), all.closed.Load()
+	}
+	return s
+}
 
 // Allowing is the same client, contacting only hosts whose name, without
 // port, is in allow: by reference, by redirect, by index or for a token. Nil
@@ -147,6 +180,7 @@ func (c *Client) Allowing(allow []string) builtins.Source {
 			view.allow = append(view.allow, name)
 		}
 	}
+	view.sight = builtins.SHA256(fmt.Appendf(nil, "%q", view.allow))
 	return &view
 }
 
@@ -187,7 +221,7 @@ func (c *Client) Fetch(ctx context.Context, location string, limit int64) ([]byt
 		if err != nil {
 			return nil, err
 		}
-		return c.document(ctx, c.request(u), limit)
+		return c.document(ctx, c.request("file", u), limit)
 	}
 	return nil, builtins.Errorf(builtins.SourceDenied, "location %s is neither a URL nor a path", ref)
 }
