@@ -68,6 +68,7 @@ func DefaultProvider() *Config {
 	c := Default()
 	c.Limits.Reference = builtins.Duration(1400 * time.Millisecond)
 	c.Limits.Silence = builtins.Duration(500 * time.Millisecond)
+	c.Limits.HostQueue = 1024
 	return c
 }
 
@@ -168,7 +169,7 @@ func (c *Config) ordered() error {
 // than one of them waits.
 func (c *Config) ProviderSource() source.Config {
 	from := c.SourceConfig()
-	from.OnlyListed = true
+	from.OnlyListed, from.Breaker = true, &source.Breaker{}
 	from.Limits.Reference = c.Gatekeeper.Background
 	return from
 }
