@@ -20,7 +20,6 @@ type metrics struct {
 	requests      *prometheus.CounterVec
 	request       prometheus.Histogram
 	keys          prometheus.Histogram
-	lookups       *prometheus.CounterVec
 }
 
 // Buckets are those of 0.5 ms to 10 s; who reads native histograms gets these
@@ -43,9 +42,8 @@ func newMetrics(register prometheus.Registerer, p *Provider) *metrics {
 		requests:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "chartseal_provider_requests_total", Help: "Requests of Gatekeeper, by HTTP status."}, []string{"code"}),
 		request:       prometheus.NewHistogram(histogram("chartseal_provider_request_duration_seconds", "Time until a request had its answer.")),
 		keys:          prometheus.NewHistogram(prometheus.HistogramOpts{Name: "chartseal_provider_keys_per_request", Help: "Distinct keys of a request.", Buckets: []float64{0, 1, 2, 4, 8, 16, 32, 64}}),
-		lookups:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "chartseal_verdict_lookups_total", Help: "Keys that were asked for, by whether their verdict was remembered."}, []string{"cache"}),
 	}
-	register.MustRegister(m.verifications, m.verification, m.requests, m.request, m.keys, m.lookups,
+	register.MustRegister(m.verifications, m.verification, m.requests, m.request, m.keys,
 		counter("chartseal_shed_total", "Checks refused because too many waited.", func() int64 { return p.schedule.shed.Load() }),
 		counter("chartseal_panics_total", "Checks that panicked.", builtins.Panics),
 		gauge("chartseal_inflight", "Checks under way.", func() float64 { running, _ := p.schedule.load(); return float64(running) }),
@@ -70,7 +68,6 @@ func (m *metrics) verified(check string, rep builtins.Report) {
 
 // answered counts a key that was answered.
 func (m *metrics) answered(check, cache string, took time.Duration) {
-	m.lookups.WithLabelValues(cache).Inc()
 	m.verification.WithLabelValues(cmp.Or(check, "none"), cache).Observe(took.Seconds())
 }
 

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/maypok86/otter/v2/stats"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
@@ -66,6 +67,16 @@ func (p *Provider) Use(basis Basis) {
 
 // Generation counts the bases so far.
 func (p *Provider) Generation() uint64 { return p.world.Load().generation }
+
+// Remembered counts how verdicts were looked up on this basis, and gives the
+// bytes that they take.
+func (p *Provider) Remembered() (stats.Stats, uint64) {
+	w := p.world.Load()
+	if w.verdicts == nil {
+		return stats.Stats{}, 0
+	}
+	return w.verdicts.Stats(), w.verdicts.WeightedSize()
+}
 
 // answer gives every key its verdict, in time. What is under way then goes on
 // for the next request.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+	"github.com/maypok86/otter/v2/stats"
 
 	"github.com/chartseal/chartseal/builtins"
 )
@@ -59,6 +60,7 @@ func newWorld(basis Basis, generation uint64) *world {
 	if w.VerdictBytes > 0 {
 		w.verdicts = otter.Must(&otter.Options[string, *verdict]{
 			MaximumWeight: uint64(w.VerdictBytes),
+			StatsRecorder: stats.NewCounter(),
 			Weigher:       weigh,
 		})
 	}

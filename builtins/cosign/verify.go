@@ -199,22 +199,22 @@ func (a signedArchive) subject() Subject {
 	return Subject{Digest: a.digest, Sums: a.sums, Content: a.content}
 }
 
-// fetch gets the archive and its bundle. That the archive is there is known
-// before the bundle is asked for, so that a chart that is not there is never
-// reported as unsigned.
+// fetch gets the bundle, then the archive, one after the other: who held one
+// connection while waiting for the next could wait for himself.
 func (p *plan) fetch(ctx context.Context, artifact builtins.Artifact) (a signedArchive, bundle []byte, err error) {
+	if bundle, err = p.bundleOf(ctx, artifact); err != nil {
+		return a, nil, err
+	}
 	body, err := artifact.Open(ctx)
 	if err != nil {
 		return a, nil, err
 	}
 	defer body.Close()
-	if bundle, err = p.bundleOf(ctx, artifact); err != nil {
-		return a, nil, err
-	}
 	a, err = p.read(ctx, body, BlobHash(bundle))
 	return a, bundle, err
 }
 
+// bundleOf reads the bundle. Only a chart that is there is reported as unsigned.
 func (p *plan) bundleOf(ctx context.Context, artifact builtins.Artifact) (raw []byte, err error) {
 	switch {
 	case p.bundle == "":
@@ -224,10 +224,15 @@ func (p *plan) bundleOf(ctx context.Context, artifact builtins.Artifact) (raw []
 	default:
 		raw, err = p.env.Source.Fetch(ctx, p.bundle, p.env.Limits.Bundle)
 	}
-	if builtins.CodeOf(err) == builtins.NotFound {
-		return nil, builtins.Errorf(builtins.NoSignature, "%w", err)
+	if builtins.CodeOf(err) != builtins.NotFound {
+		return raw, err
 	}
-	return raw, err
+	body, missing := artifact.Open(ctx)
+	if missing != nil {
+		return nil, missing
+	}
+	body.Close()
+	return nil, builtins.Errorf(builtins.NoSignature, "%w", err)
 }
 
 // read takes in one pass what has to be known of the archive. That it is no

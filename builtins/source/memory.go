@@ -8,6 +8,7 @@ import (
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/maypok86/otter/v2"
+	"github.com/maypok86/otter/v2/stats"
 )
 
 // NewFacts makes Facts that take about as many bytes of memory and forget what
@@ -43,6 +44,7 @@ func newMemory(bytes int64, clock func() time.Time) *memory {
 		clock = time.Now
 	}
 	return &memory{now: clock, cache: otter.Must(&otter.Options[memoryKey, memorized]{
+		StatsRecorder: stats.NewCounter(),
 		MaximumWeight: uint64(bytes),
 		Weigher:       func(key memoryKey, m memorized) uint32 { return weight(m.size + int64(len(key.kind)+len(key.key))) },
 	})}
@@ -50,6 +52,23 @@ func newMemory(bytes int64, clock func() time.Time) *memory {
 
 // weight is at least 1, since otter never evicts what weighs nothing.
 func weight(size int64) uint32 { return uint32(min(max(size, 1), math.MaxUint32)) }
+
+// Remembered counts how facts of [NewFacts] were looked up, and gives the bytes
+// that they take.
+func Remembered(facts builtins.Facts) (stats.Stats, uint64) {
+	m, _ := facts.(*memory)
+	return m.remembered()
+}
+
+// Remembered is the same of what came from registries.
+func (c *Client) Remembered() (stats.Stats, uint64) { return c.memory.remembered() }
+
+func (m *memory) remembered() (stats.Stats, uint64) {
+	if m == nil {
+		return stats.Stats{}, 0
+	}
+	return m.cache.Stats(), m.cache.WeightedSize()
+}
 
 // Load gives the value stored under kind and key, while it holds.
 func (m *memory) Load(kind, key string) (any, bool) {

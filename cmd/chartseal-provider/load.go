@@ -13,6 +13,7 @@ import (
 	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/builtins/source/shared"
 	"github.com/chartseal/chartseal/builtins/trust"
+	"github.com/chartseal/chartseal/builtins/trust/inventory"
 	"github.com/chartseal/chartseal/provider"
 )
 
@@ -23,6 +24,7 @@ type loaded struct {
 	client *source.Client
 	facts  builtins.Facts
 	shared *shared.Cache // nil without cache.redis
+	expiry time.Time     // of the key in the trust directory that expires first
 }
 
 // load reads the configuration and what it names. Of before it keeps what a
@@ -38,6 +40,7 @@ func load(path string, before *loaded, log *slog.Logger, o *observer) (*loaded, 
 		return nil, err
 	}
 	next := &loaded{config: read, trust: store.Current()}
+	next.expiry = inventory.Of(read.Trust.Directory, next.trust, time.Now()).NextExpiry(time.Now())
 	if before != nil && before.config.Digest() == read.Digest() {
 		next.client, next.facts, next.shared = before.client, before.facts, before.shared
 		return next, nil

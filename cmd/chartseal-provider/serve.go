@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -44,8 +45,8 @@ func serve(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	l.provider = provider.New(provider.Config{Checks: all.Builtins, Log: o.log, Metrics: registry, Traces: traces}, l.now.basis(o.log))
-	l.register(registry)
+	l.provider = provider.New(provider.Config{Checks: all.Builtins, Log: o.log, Metrics: registry, Traces: traces}, l.now.Load().basis(o.log))
+	registry.MustRegister(l)
 	listener, health, err := l.listen()
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func serve(ctx context.Context, o options) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	go watch(ctx, l.files, hangup, l.reload)
 	o.log.Info("serving", slog.String("listen", listener.Addr().String()), slog.String("version", version),
-		slog.String("trust", l.now.trust.Digest()), slog.Uint64("generation", l.provider.Generation()))
+		slog.String("trust", l.now.Load().trust.Digest()), slog.Uint64("generation", l.provider.Generation()))
 	server := &provider.Server{
 		Provider: l.provider, TLS: l.tls, Log: o.log, Drain: o.drain,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
@@ -85,12 +86,12 @@ type live struct {
 	path     string
 	log      *slog.Logger
 	observer *observer // nil for who only looks
-	now      *loaded
+	now      atomic.Pointer[loaded]
 	tls      *provider.TLS
 	provider *provider.Provider
 
-	succeeded  prometheus.Gauge
-	successful prometheus.Gauge
+	good   atomic.Bool  // what the files hold now is what is used
+	goodAt atomic.Int64 // when that was last found, in Unix seconds
 }
 
 func newLive(path string, log *slog.Logger, o *observer) (*live, error) {
@@ -106,21 +107,20 @@ func newLive(path string, log *slog.Logger, o *observer) (*live, error) {
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	return &live{path: path, log: log, observer: o, now: now, tls: tls}, nil
+	l := &live{path: path, log: log, observer: o, tls: tls}
+	l.now.Store(now)
+	l.found(true)
+	return l, nil
 }
 
-func (l *live) register(registry *prometheus.Registry) {
-	l.succeeded = prometheus.NewGauge(prometheus.GaugeOpts{Name: "chartseal_config_last_reload_success_timestamp_seconds", Help: "When configuration, trust and certificates were last found good."})
-	l.successful = prometheus.NewGauge(prometheus.GaugeOpts{Name: "chartseal_config_last_reload_successful", Help: "1 if what the files hold now is what is used, 0 if something earlier still is."})
-	notAfter := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "chartseal_certificate_not_after_timestamp_seconds", Help: "When the serving certificate expires."},
-		func() float64 { return float64(l.tls.NotAfter().Unix()) })
-	registry.MustRegister(l.succeeded, l.successful, notAfter)
-	l.succeeded.SetToCurrentTime()
-	l.successful.Set(1)
+func (l *live) found(good bool) {
+	if l.good.Store(good); good {
+		l.goodAt.Store(time.Now().Unix())
+	}
 }
 
 func (l *live) listen() (listener, health net.Listener, err error) {
-	server := l.now.config.Server
+	server := l.now.Load().config.Server
 	if listener, err = net.Listen("tcp", server.Listen); err != nil {
 		return nil, nil, fmt.Errorf("server.listen: %w", err)
 	}
@@ -133,28 +133,27 @@ func (l *live) listen() (listener, health net.Listener, err error) {
 	return listener, health, nil
 }
 
-func (l *live) files() []string { return l.now.files(l.path) }
+func (l *live) files() []string { return l.now.Load().files(l.path) }
 
 // reload takes what the files say now, each part whole or not at all: a bad
 // certificate does not keep a revoked key in use, nor the other way round.
 func (l *live) reload() error {
 	if err := errors.Join(l.reloadBasis(), l.reloadTLS()); err != nil {
-		l.successful.Set(0)
+		l.found(false)
 		l.log.Error("what has changed cannot be used; what was there before stays in use", slog.String("error", err.Error()))
 		return err
 	}
-	l.successful.Set(1)
-	l.succeeded.SetToCurrentTime()
+	l.found(true)
 	return nil
 }
 
 func (l *live) reloadBasis() error {
-	next, err := load(l.path, l.now, l.log, l.observer)
+	before := l.now.Load()
+	next, err := load(l.path, before, l.log, l.observer)
 	if err != nil {
 		return err
 	}
-	before := l.now
-	l.now = next
+	l.now.Store(next)
 	if next.same(before) {
 		return nil
 	}
@@ -168,7 +167,7 @@ func (l *live) reloadBasis() error {
 }
 
 func (l *live) reloadTLS() error {
-	m, err := material(l.now.config.Server)
+	m, err := material(l.now.Load().config.Server)
 	if err == nil {
 		err = l.tls.Use(m)
 	}

@@ -74,6 +74,21 @@ func Of(dir string, s *trust.Snapshot, at time.Time) *Inventory {
 	return inv
 }
 
+// NextExpiry is when the first of the keys expires that have not yet, and that
+// nobody has revoked; zero if none will.
+func (inv *Inventory) NextExpiry(at time.Time) (next time.Time) {
+	for _, ring := range inv.Keyrings {
+		for _, key := range ring.Keys {
+			for _, k := range append([]PGPKey{key}, key.Subkeys...) {
+				if !k.Revoked && k.Expires.After(at) && (next.IsZero() || k.Expires.Before(next)) {
+					next = k.Expires
+				}
+			}
+		}
+	}
+	return next
+}
+
 // ending warns of what has an end that is past or near.
 func ending(what string, end, at time.Time) []Warning {
 	switch {
