@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/chartseal/chartseal/test/demo"
+	"github.com/chartseal/chartseal/test/examples"
 	"github.com/chartseal/chartseal/test/tufrepo"
 	"github.com/chartseal/chartseal/test/vsig"
 )
@@ -78,38 +77,11 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("ROOT", absolute)
 			for _, page := range pages {
-				if err := writeExamples(page, filepath.Join(env.WorkDir, "docs")); err != nil {
+				if err := examples.Write(page, filepath.Join(env.WorkDir, "docs")); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 	})
-}
-
-// An example is a fenced block under a comment that names it: a file, or
-// commands to run.
-var example = regexp.MustCompile("(?ms)^<!-- (file|run): ([^ ]+) -->\n```[a-z]*\n(.*?)^```$")
-
-// writeExamples leaves a page's files as docs/<page>/<name>, and its commands
-// as docs/<page>/<name>.sh; a page is named by its path in the repository.
-func writeExamples(page, dir string) error {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	dir = filepath.Join(dir, strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(page), "../../"), ".md"))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for _, match := range example.FindAllStringSubmatch(string(text), -1) {
-		name := match[2]
-		if match[1] == "run" {
-			name += ".sh"
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(match[3]), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }
