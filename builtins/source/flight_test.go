@@ -66,7 +66,6 @@ func nobodyFlies(t testing.TB, client *source.Client) {
 }
 
 func TestManyAskOnce(t *testing.T) {
-	t.Parallel()
 	for _, c := range shared {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +111,6 @@ func TestManyAskOnce(t *testing.T) {
 // Whoever leaves is told so at once, and nobody else hears of it, be it the one
 // who came first.
 func TestLeavingAFlight(t *testing.T) {
-	t.Parallel()
 	for _, c := range shared {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +139,6 @@ func TestLeavingAFlight(t *testing.T) {
 
 // When the last one has left, the request ends; whoever comes then asks anew.
 func TestTheLastEndsAFlight(t *testing.T) {
-	t.Parallel()
 	for _, c := range shared {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
