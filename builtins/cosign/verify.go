@@ -199,17 +199,20 @@ func (a signedArchive) subject() Subject {
 	return Subject{Digest: a.digest, Sums: a.sums, Content: a.content}
 }
 
-// fetch gets the archive and its bundle. That the archive is there is known
-// before the bundle is asked for, so that a chart that is not there is never
-// reported as unsigned.
+// fetch gets the bundle, then the archive, one after the other: who held one
+// request to a host while waiting for the next could wait for himself.
 func (p *plan) fetch(ctx context.Context, artifact builtins.Artifact) (a signedArchive, bundle []byte, err error) {
+	bundle, missing := p.bundleOf(ctx, artifact)
+	if missing != nil && builtins.CodeOf(missing) != builtins.NoSignature {
+		return a, nil, missing
+	}
 	body, err := artifact.Open(ctx)
 	if err != nil {
 		return a, nil, err
 	}
 	defer body.Close()
-	if bundle, err = p.bundleOf(ctx, artifact); err != nil {
-		return a, nil, err
+	if missing != nil { // only a chart that is there is reported as unsigned
+		return a, nil, missing
 	}
 	a, err = p.read(ctx, body, BlobHash(bundle))
 	return a, bundle, err

@@ -74,6 +74,7 @@ func TestManyAskOnce(t *testing.T) {
 			var all sync.WaitGroup
 			for range 1000 {
 				all.Go(func() { wantCode(t, c.ask(t.Context(), t, client, w), builtins.OK) })
+				until(t, "a request", func() bool { return w.Count("", c.path) == 1 }) // by the first one
 			}
 			aboard(t, client, 1000)
 			close(let)
@@ -214,6 +215,7 @@ func TestFailuresAreNotKept(t *testing.T) {
 			var all sync.WaitGroup
 			for range 100 {
 				all.Go(func() { wantCode(t, c.ask(t.Context(), t, client, w), builtins.Unavailable) })
+				until(t, "a request", func() bool { return w.Count("", c.path) == 1 }) // by the first one
 			}
 			aboard(t, client, 100)
 			close(let)

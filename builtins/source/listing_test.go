@@ -143,6 +143,7 @@ func TestUntilForMany(t *testing.T) {
 				t.Errorf("until %s, want %s: %s", rep.Until, want, rep.Reason)
 			}
 		})
+		until(t, "a request", func() bool { return len(w.Requests()) == 1 }) // by the first one
 	}
 	aboard(t, client, 1000)
 	close(let)
