@@ -12,6 +12,7 @@ import (
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/cosign"
+	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/test/forge"
 	"github.com/chartseal/chartseal/test/registry"
 	"github.com/chartseal/chartseal/test/vsig"
@@ -109,5 +110,30 @@ func TestC33Parallel(t *testing.T) {
 			}
 			group.Wait()
 		})
+	}
+}
+
+// TestOneRequestAtATime has a host answer one request at once: no question
+// holds one while it waits for another.
+func TestOneRequestAtATime(t *testing.T) {
+	w := newWorld(t)
+	questions := w.mixed()
+	limits := builtins.DefaultLimits()
+	limits.HostRequests = 1
+	client, err := source.New(source.Config{
+		Registries: func(string) (source.Registry, bool) { return source.Registry{Insecure: true}, true },
+		Limits:     limits,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	narrow := *w.env
+	narrow.Source, narrow.Facts = client, nil
+	for _, q := range questions {
+		rep := cosign.Verify.Call(t.Context(), &narrow, chartref.Parse(q.ref), q.opts)
+		if want := cosign.Verify.Call(t.Context(), w.env, chartref.Parse(q.ref), q.opts); rep.Code != want.Code {
+			t.Errorf("%s: %s (%s), want %s", q.ref, rep.Code, rep.Reason, want.Code)
+		}
 	}
 }

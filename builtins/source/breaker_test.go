@@ -223,7 +223,6 @@ func TestNoBreaker(t *testing.T) {
 // After a rest one request tries; whoever comes meanwhile is told at once, and
 // after its answer everybody is let in.
 func TestOneRequestTries(t *testing.T) {
-	t.Parallel()
 	var clock clock
 	w := newWorld(t)
 	client := newClient(t, insecure(w.Server), breaking, clock.config)
@@ -280,7 +279,6 @@ func TestLateFailures(t *testing.T) {
 // However a host failed, the first correct answer comes at most a second after
 // it is back, though callers never stop asking.
 func TestRecoveryWithinASecond(t *testing.T) {
-	t.Parallel()
 	for name, rule := range map[string]registry.Rule{
 		"503": {Status: 503}, "429": {Status: 429, Header: map[string]string{"Retry-After": "3600"}},
 		"reset": {Reset: true}, "hang": {Hang: true}, "a silent body": {Trickle: registry.Trickle{Bytes: 5, Every: time.Hour}},
@@ -337,7 +335,6 @@ func pause(ctx context.Context, d time.Duration) {
 
 // Who names hosts without end fills no memory.
 func TestCircuitsAreBounded(t *testing.T) {
-	t.Parallel()
 	client := newClient(t, nil, breaking, through(registry.NewNet()))
 	for i := range 3000 {
 		wantCode(t, fetch(t, client, fmt.Sprintf("https://h%d.example.com/x", i)), builtins.Unavailable)

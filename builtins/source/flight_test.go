@@ -66,7 +66,6 @@ func nobodyFlies(t testing.TB, client *source.Client) {
 }
 
 func TestManyAskOnce(t *testing.T) {
-	t.Parallel()
 	for _, c := range shared {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -75,6 +74,7 @@ func TestManyAskOnce(t *testing.T) {
 			var all sync.WaitGroup
 			for range 1000 {
 				all.Go(func() { wantCode(t, c.ask(t.Context(), t, client, w), builtins.OK) })
+				until(t, "a request", func() bool { return w.Count("", c.path) == 1 }) // by the first one
 			}
 			aboard(t, client, 1000)
 			close(let)
@@ -112,7 +112,6 @@ func TestManyAskOnce(t *testing.T) {
 // Whoever leaves is told so at once, and nobody else hears of it, be it the one
 // who came first.
 func TestLeavingAFlight(t *testing.T) {
-	t.Parallel()
 	for _, c := range shared {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +140,6 @@ func TestLeavingAFlight(t *testing.T) {
 
 // When the last one has left, the request ends; whoever comes then asks anew.
 func TestTheLastEndsAFlight(t *testing.T) {
-	t.Parallel()
 	for _, c := range shared {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -217,6 +215,7 @@ func TestFailuresAreNotKept(t *testing.T) {
 			var all sync.WaitGroup
 			for range 100 {
 				all.Go(func() { wantCode(t, c.ask(t.Context(), t, client, w), builtins.Unavailable) })
+				until(t, "a request", func() bool { return w.Count("", c.path) == 1 }) // by the first one
 			}
 			aboard(t, client, 100)
 			close(let)

@@ -60,7 +60,6 @@ func nobodyWaits(t testing.TB, client *source.Client) {
 }
 
 func TestGateLetsSoManyPass(t *testing.T) {
-	t.Parallel()
 	w, other := newWorld(t), newWorld(t)
 	client := newClient(t, insecure(w.Server, other.Server), gate(4, 1000))
 	var at, away counter
@@ -178,7 +177,6 @@ func TestGateWithAFullQueue(t *testing.T) {
 
 // Whoever gives up while he waits leaves the queue, and nobody's turn is lost.
 func TestGateWithoutPatience(t *testing.T) {
-	t.Parallel()
 	w, s := stopped(t)
 	client := newClient(t, insecure(w.Server), gate(2, 16384))
 	ctx, cancel := context.WithCancel(t.Context())
