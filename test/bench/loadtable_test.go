@@ -5,6 +5,7 @@ package bench_test
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"text/tabwriter"
 
@@ -95,4 +96,33 @@ func printLoad(w io.Writer, rows []loadRow) {
 			r.show(r.ours), r.show(r.theirs), r.ratio.median, r.ratio.low, r.ratio.high, r.goalText(), r.verdict())
 	}
 	_ = t.Flush()
+}
+
+// TestLoadTable is about what the table says of goals, and of a peer that is
+// not here.
+func TestLoadTable(t *testing.T) {
+	rate := loadRow{scenario: "warm", what: "requests/s", peer: "peer", goal: 2.5, atLeast: true}
+	late := loadRow{scenario: "warm", what: "p99", peer: "peer", goal: 0.6}
+	for _, test := range []struct {
+		row          loadRow
+		ours, theirs []float64
+		want         string
+	}{
+		{rate, []float64{300, 310, 290}, []float64{100, 100, 100}, "3.00 2.90 to 3.10 ≥ 2.50 met"},
+		{rate, []float64{200, 200, 200}, []float64{100, 100, 100}, "2.00 2.00 to 2.00 ≥ 2.50 missed"},
+		{late, []float64{0.001, 0.001, 0.001}, []float64{0.002, 0.002, 0.002}, "1.00 ms 2.00 ms 0.50 0.50 to 0.50 ≤ 0.60 met"},
+		{late, []float64{0.002, 0.002, 0.002}, []float64{0.002, 0.002, 0.002}, "2.00 ms 2.00 ms 1.00 1.00 to 1.00 ≤ 0.60 missed"},
+		{late, []float64{0.002}, nil, "2.00 ms not measured ≤ 0.60"},
+	} {
+		row := test.row
+		row.ours, row.theirs = test.ours, test.theirs
+		if len(row.theirs) > 0 {
+			row.ratio = pair(row.ours, row.theirs)
+		}
+		var out strings.Builder
+		printLoad(&out, []loadRow{row})
+		if got := strings.Join(strings.Fields(out.String()), " "); !strings.HasSuffix(got, test.want) {
+			t.Errorf("%s does not end with %s", got, test.want)
+		}
+	}
 }

@@ -58,7 +58,7 @@ func newProviderScene(b *testing.B) *providerScene {
 			b.Fatalf("building %s: %v: %s", command.name, err, out)
 		}
 	}
-	s := &providerScene{shelf: newShelf(b, warmUp+coldCharts), servers: []server{chartsealProvider}}
+	s := &providerScene{shelf: newShelf(b, warmCharts+coldCharts), servers: []server{chartsealProvider}}
 	if ratify.binary(b) == "" {
 		fmt.Fprintln(os.Stderr, "Ratify is not here and is not measured: neither PEER_RATIFY nor CHARTSEAL_TOOLS/ratify names it")
 	} else {
@@ -131,7 +131,7 @@ const (
 	warmRounds, coldRounds, herdRounds = 30, 10, 10
 
 	warmSeconds = 0.5  // that one side has in a round
-	warmUp      = 1    // charts that are asked for before anything is timed
+	warmCharts  = 1    // charts that are asked for before anything is timed
 	coldCharts  = 300  // that follow in a cold round
 	callers     = 1000 // in a herd
 )
@@ -143,16 +143,15 @@ const bodies = 32
 func (s *providerScene) measureWarm(b *testing.B, w warmth) {
 	results := map[string][]load.Result{}
 	plans := map[string]load.Plan{}
-	ours := s.warm[0]
-	bare := startBare(b, ours.ask(b, s.warmPlan(ours, w).Keys[0]))
-	defer bare.stop()
-	sides := append(slices.Clone(s.warm), bare)
-	for _, i := range sides {
+	for _, i := range s.warm {
 		plans[i.name] = s.warmPlan(i, w)
-		once := plans[i.name]
-		once.Mode, once.Seconds = load.Cold, 0
-		i.run(b, once)
+		i.warmUp(b, plans[i.name])
 	}
+	ours := s.warm[0]
+	bare := startBare(b, ours.ask(b, plans[ours.name].Keys[0]))
+	defer bare.stop()
+	plans[bare.name] = s.warmPlan(bare, w)
+	sides := append(slices.Clone(s.warm), bare)
 	for range warmRounds {
 		for _, i := range sides {
 			results[i.name] = append(results[i.name], i.run(b, plans[i.name]))
@@ -167,11 +166,7 @@ func (s *providerScene) warmPlan(i *instance, w warmth) load.Plan {
 	for n := range bodies {
 		var keys []string
 		for k := range w.keys {
-			if digest := s.signed[(n*w.keys+k)%len(s.signed)]; i.key != nil {
-				keys = append(keys, i.key(s.host, digest))
-			} else {
-				keys = append(keys, chartsealProvider.key(s.host, digest))
-			}
+			keys = append(keys, i.key(s.host, s.signed[(n*w.keys+k)%len(s.signed)]))
 		}
 		p.Keys = append(p.Keys, keys)
 	}
@@ -199,7 +194,7 @@ func (s *providerScene) measureCold(b *testing.B, connections int) {
 			i := server.start(b, s.shelf)
 			p := i.plan()
 			p.Mode, p.Connections, p.First = load.Cold, connections, i.keys(s.host, s.signed[0])
-			for _, digest := range s.signed[warmUp:] {
+			for _, digest := range s.signed[warmCharts:] {
 				p.Keys = append(p.Keys, i.keys(s.host, digest))
 			}
 			results[i.name] = append(results[i.name], i.run(b, p))
@@ -219,12 +214,12 @@ func (s *providerScene) measureHerd(b *testing.B) {
 	results := map[string][]load.Result{}
 	for n := range herdRounds {
 		for _, server := range s.servers {
-			results[server.name] = append(results[server.name], s.herd(b, server, s.host, s.signed[warmUp+n]))
+			results[server.name] = append(results[server.name], s.herd(b, server, s.host, s.signed[warmCharts+n]))
 		}
 	}
 	for _, server := range s.servers {
-		s.herd(b, server, s.counting.host, s.signed[warmUp])
-		counted = append(counted, requests{fmt.Sprintf("%d callers, one cold key", callers), server.name, s.counting.take(s.signed[warmUp])})
+		s.herd(b, server, s.counting.host, s.signed[warmCharts])
+		counted = append(counted, requests{fmt.Sprintf("%d callers, one cold key", callers), server.name, s.counting.take(s.signed[warmCharts])})
 	}
 	row := loadRow{scenario: fmt.Sprintf("%d callers at once, one cold key", callers), what: "p99", peer: ratify.name, of: p99, goal: 0.5}
 	report(b, row, results[chartsealProvider.name], results[ratify.name])
