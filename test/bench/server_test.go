@@ -122,8 +122,7 @@ func (s server) start(b testing.TB, all *shelf) *instance {
 	instances++
 	dir, at := fmt.Sprint("server", instances), addresses{freeAddress(b), freeAddress(b)}
 	cmd := s.command(b, s.binary(b), dir, at, all)
-	var said bytes.Buffer
-	if cmd.Stderr = &said; testing.Verbose() {
+	if testing.Verbose() { // else nowhere: to read it here would cost what is measured
 		cmd.Stderr = os.Stderr
 	}
 	stop := background(b, cmd)
