@@ -58,7 +58,7 @@ func provide(b testing.TB, binary, dir string, at addresses, s *shelf) *exec.Cmd
 		b.Fatal(err)
 	}
 	write(b, filepath.Join(dir, "chartseal.yaml"), config)
-	return exec.Command(binary, "--config", filepath.Join(workspace, dir, "chartseal.yaml"))
+	return exec.Command(binary, "--log-level", "error", "--config", filepath.Join(workspace, dir, "chartseal.yaml"))
 }
 
 // ratify is set up as README.md says, and why.
