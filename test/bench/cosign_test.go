@@ -242,7 +242,7 @@ func (s *cosignScene) count(b *testing.B) {
 		}
 		counts := map[string]int{}
 		for _, r := range s.srv.Requests() {
-			counts[r.Method+" "+s.kindOf(r.Path)]++
+			counts[r.Method+" "+kindOf(s.repo, s.digest, r.Path)]++
 		}
 		counted = append(counted, requests{fmt.Sprintf("%d × %s", s.signatures, s.name), side.name, counts})
 	}
@@ -262,14 +262,17 @@ func (s *cosignScene) wantFewest(b *testing.B) {
 	}
 }
 
-func (s *cosignScene) kindOf(path string) string {
-	hex := strings.TrimPrefix(s.digest, "sha256:")
-	rest, inRepo := strings.CutPrefix(path, "/v2/"+s.repo+"/")
+// kindOf is a path in the registry without what differs from chart to chart.
+func kindOf(repo, digest, path string) string {
+	hex := strings.TrimPrefix(digest, "sha256:")
+	rest, inRepo := strings.CutPrefix(path, "/v2/"+repo+"/")
 	switch {
 	case !inRepo:
 		return path
-	case rest == "manifests/"+s.digest:
+	case rest == "manifests/"+digest:
 		return "manifests/CHART"
+	case rest == "manifests/sha256-"+hex:
+		return "tag of CHART's referrers"
 	case rest == "manifests/sha256-"+hex+".sig":
 		return "manifests/CHART.sig"
 	case strings.HasPrefix(rest, "manifests/sha256-"+hex):

@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 		printTable(os.Stdout, rows)
 		fmt.Printf("memory below %s is not told apart: the measuring process has that much itself\n", mebibytes(ownMemory()))
 	}
+	if len(loadRows) > 0 {
+		printLoad(os.Stdout, loadRows)
+	}
 	if len(counted) > 0 {
 		printRequests(os.Stdout, counted)
 	}
@@ -46,11 +49,14 @@ func TestMain(m *testing.M) {
 func tool(b testing.TB, name string) string {
 	b.Helper()
 	path := filepath.Join(os.Getenv("CHARTSEAL_TOOLS"), name)
-	if name == "chartseal" {
+	switch name {
+	case "chartseal":
 		path = os.Getenv("CHARTSEAL_BIN")
+	case "chartseal-provider":
+		path = os.Getenv("CHARTSEAL_PROVIDER_BIN")
 	}
 	if _, err := os.Stat(path); err != nil {
-		b.Skipf("CHARTSEAL_TOOLS names no folder with %s, or CHARTSEAL_BIN no chartseal; run make bench", name)
+		b.Skipf("CHARTSEAL_TOOLS, CHARTSEAL_BIN or CHARTSEAL_PROVIDER_BIN names no %s; run make bench", name)
 	}
 	return path
 }

@@ -20,6 +20,13 @@ func (s sample) wall() time.Duration {
 	return median(s, func(r run) time.Duration { return r.wall })
 }
 
+func (s sample) walls() (all []float64) {
+	for _, r := range s {
+		all = append(all, float64(r.wall))
+	}
+	return all
+}
+
 func (s sample) cpu() time.Duration {
 	return median(s, func(r run) time.Duration { return r.cpu })
 }
@@ -47,12 +54,15 @@ func sorted[T any, N cmp.Ordered](all []T, of func(T) N) []N {
 // 95 of 100 cases, the bounds between which the true median lies.
 type ratio struct{ median, low, high float64 }
 
-// compare pairs the runs of each round, so that what slows both down cancels out.
+// compare compares the time of runs.
+func compare(ours, peer sample) ratio { return pair(ours.walls(), peer.walls()) }
+
+// pair pairs the figures of each round, so that what slows both down cancels out.
 // The bounds are order statistics, whose ranks are binomial.
-func compare(ours, peer sample) ratio {
+func pair(ours, peer []float64) ratio {
 	var paired []float64
 	for i := range ours {
-		paired = append(paired, float64(ours[i].wall)/float64(peer[i].wall))
+		paired = append(paired, ours[i]/peer[i])
 	}
 	slices.Sort(paired)
 	n := float64(len(paired))
