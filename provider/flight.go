@@ -47,7 +47,7 @@ func (p *Provider) join(w *world, q question, r *request) (*flight, *verdict) {
 	w.flights[q.key] = f
 	if !p.schedule.submit(f) {
 		delete(w.flights, q.key)
-		return nil, q.without(builtins.Unavailable, "too many checks wait for their turn")
+		return nil, p.without(q, builtins.Unavailable, "too many checks wait for their turn")
 	}
 	return f, nil
 }
@@ -117,15 +117,15 @@ func (p *Provider) judge(ctx context.Context, f *flight) (v *verdict) {
 	asked := time.Now()
 	defer func() {
 		if r := recover(); r != nil {
-			v = newVerdict(f.question.check.Name, f.question.check.Panicked(f.world.Env, r), time.Time{})
+			v = p.verdict(f.question.key, f.question.check.Name, f.question.check.Panicked(f.world.Env, r), time.Time{})
 		}
 		p.metrics.verified(f.question.check.Name, v.report)
 	}()
 	if f.waiters.Load() <= 0 && asked.Sub(f.asked) > f.world.Background {
-		return f.question.without(builtins.Timeout, "the check had no turn in time")
+		return p.without(f.question, builtins.Timeout, "the check had no turn in time")
 	}
 	env := *f.world.Env
 	env.Now, env.Limits.Reference, env.Trace = asked, builtins.Duration(f.world.Background), p.tracing.within()
 	rep := f.question.check.Run(ctx, &env, f.question.ref, f.question.opts)
-	return newVerdict(f.question.check.Name, rep, f.world.life(rep, asked))
+	return p.verdict(f.question.key, f.question.check.Name, rep, f.world.life(rep, asked))
 }

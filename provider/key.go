@@ -89,8 +89,8 @@ func readRef(raw json.RawMessage) chartref.Ref {
 func (q question) host() string { return q.ref.Host }
 
 // without is that there is no verdict.
-func (q question) without(code builtins.Code, why string) *verdict {
+func (p *Provider) without(q question, code builtins.Code, why string) *verdict {
 	rep := builtins.Verdict(builtins.Errorf(code, "%s", why))
 	rep.Ref, rep.Evidence = builtins.Printable(q.ref.String()), q.check.Evidence
-	return newVerdict(q.check.Name, rep, time.Time{})
+	return p.verdict(q.key, q.check.Name, rep, time.Time{})
 }

@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -80,56 +81,60 @@ func (p *Provider) Remembered() (stats.Stats, uint64) {
 
 // answer gives every key its verdict, in time. What is under way then goes on
 // for the next request.
-func (p *Provider) answer(ctx context.Context, keys []string) ([]item, string) {
-	w := p.world.Load()
-	ctx, cancel := context.WithTimeout(ctx, min(w.Key, w.Deadline))
-	defer cancel()
-	r, asked := &request{span: trace.SpanContextFromContext(ctx)}, time.Now()
+func (p *Provider) answer(ctx context.Context, keys []string) (items [][]byte, systemError string) {
+	w, asked := p.world.Load(), time.Now()
+	r := &request{span: trace.SpanContextFromContext(ctx)}
 	answers := make([]answer, len(keys))
 	for i, key := range keys {
 		answers[i] = p.ask(w, key, r)
 	}
-	var items []item
+	ctx, cancel := w.patience(ctx, answers)
+	defer cancel()
+	items = make([][]byte, 0, len(keys))
 	var open []string
 	for _, a := range answers {
-		v := a.wait(ctx)
-		v.log(p.log, time.Since(asked), a.cache(), traceOf(ctx), w.generation)
-		p.metrics.answered(v.check, a.cache(), time.Since(asked))
+		v := p.wait(ctx, a)
+		took := time.Since(asked)
+		v.tell(ctx, took, a.cache(), w.generation)
+		p.metrics.answered(v.check, a.cache(), took)
 		if v.report.Outcome == builtins.Undecided {
 			open = append(open, fmt.Sprintf("%s %s: %s", v.check, v.report.Ref, v.report.Code))
 		} else {
-			items = append(items, item{a.key, v.value})
+			items = append(items, v.item)
 		}
 	}
 	return items, undecided(open, len(keys))
 }
 
+// patience is how long is waited, if there is anything to wait for.
+func (w *world) patience(ctx context.Context, answers []answer) (context.Context, context.CancelFunc) {
+	if !slices.ContainsFunc(answers, func(a answer) bool { return a.flight != nil }) {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, min(w.Key, w.Deadline))
+}
+
 // An answer is that to one key: here already, or on its flight.
 type answer struct {
-	key        string
 	verdict    *verdict
 	remembered bool
 	flight     *flight
 }
 
 func (p *Provider) ask(w *world, key string, r *request) (a answer) {
-	a.key = key
 	if v := w.known(key); v != nil {
-		a.verdict, a.remembered = v, true
-		return a
+		return answer{verdict: v, remembered: true}
 	}
 	q, err := parseKey(p.checks, key)
 	if err != nil {
-		a.verdict = newVerdict("", builtins.Verdict(err), time.Time{})
-		return a
+		return answer{verdict: p.verdict(key, "", builtins.Verdict(err), time.Time{})}
 	}
 	a.flight, a.verdict = p.join(w, q, r)
-	a.remembered = a.flight == nil
 	return a
 }
 
 // wait is the verdict when it is there, or that there is none in time.
-func (a answer) wait(ctx context.Context) *verdict {
+func (p *Provider) wait(ctx context.Context, a answer) *verdict {
 	if a.flight == nil {
 		return a.verdict
 	}
@@ -144,7 +149,7 @@ func (a answer) wait(ctx context.Context) *verdict {
 		return a.flight.verdict
 	case <-ctx.Done():
 	}
-	return a.flight.question.without(builtins.Timeout, "no verdict before the deadline; the check goes on")
+	return p.without(a.flight.question, builtins.Timeout, "no verdict before the deadline; the check goes on")
 }
 
 func (a answer) cache() string {

@@ -3,13 +3,11 @@
 package provider
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chartseal/chartseal/builtins"
 )
@@ -30,15 +28,11 @@ const (
 )
 
 // parseRequest reads a ProviderRequest and gives its keys, each once, in order.
-// It fails for what two readers could read in two ways, for another kind, and
-// for keys that are no strings or could not be sent back as they came.
+// It fails for what two readers could read in two ways (a member twice, more
+// than one value, text that is not UTF-8 or has half of a surrogate pair, so
+// that a key could not be sent back as it came), for another kind, and for keys
+// that are no strings.
 func parseRequest(body []byte) ([]string, error) {
-	if !utf8.Valid(body) {
-		return nil, errors.New("body is not valid UTF-8")
-	}
-	if err := builtins.UniqueMembers(body); err != nil {
-		return nil, fmt.Errorf("contents of the body %w", err)
-	}
 	var wire struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
@@ -46,73 +40,64 @@ func parseRequest(body []byte) ([]string, error) {
 			Keys []*string `json:"keys"`
 		} `json:"request"`
 	}
-	if err := json.Unmarshal(body, &wire); err != nil {
+	var syntax *jsontext.SyntacticError
+	switch err := json.Unmarshal(body, &wire); {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return nil, errors.New("body names a member twice")
+	case errors.As(err, &syntax):
+		return nil, errors.New("body is not one JSON value in UTF-8")
+	case err != nil:
 		return nil, errors.New("body is no ProviderRequest, whose keys are strings")
-	}
-	switch {
 	case wire.APIVersion != wireVersion || wire.Kind != requestKind:
 		return nil, fmt.Errorf("body is %q %q, want %q %q", builtins.Clip(wire.APIVersion), builtins.Clip(wire.Kind), wireVersion, requestKind)
 	case wire.Request == nil || wire.Request.Keys == nil:
 		return nil, errors.New("request has no list of keys")
 	}
-	return distinct(wire.Request.Keys, body)
+	return distinct(wire.Request.Keys)
 }
 
-// distinct also refuses half of a surrogate pair, which is written in JSON and
-// lost when it is read.
-func distinct(all []*string, body []byte) ([]string, error) {
+func distinct(all []*string) ([]string, error) {
 	keys := make([]string, 0, len(all))
 	seen := make(map[string]bool, len(all))
-	replaced := 0
 	for _, key := range all {
 		if key == nil {
 			return nil, errors.New("a key is null, want a string")
 		}
-		replaced += strings.Count(*key, string(utf8.RuneError))
 		if !seen[*key] {
 			keys, seen[*key] = append(keys, *key), true
 		}
 	}
-	if replaced > 0 && replaced > writtenReplacements(body) {
-		return nil, errors.New("a key holds half of a surrogate pair")
-	}
 	return keys, nil
 }
 
-// writtenReplacements counts where the body itself has U+FFFD.
-func writtenReplacements(body []byte) int {
-	return bytes.Count(body, []byte(string(utf8.RuneError))) + bytes.Count(bytes.ToLower(body), []byte(`\ufffd`))
-}
-
-// An item is the answer to one key, as it is written.
-type item struct {
-	key   string
-	value []byte // JSON of the report
+// item is the answer to one key.
+func item(key string, report []byte) []byte {
+	raw := append([]byte(`{"key":`), quoted(key)...)
+	raw = append(append(raw, `,"value":`...), report...)
+	return append(raw, '}')
 }
 
 // response writes a ProviderResponse. Items and the error are never about one key.
-func response(items []item, systemError string) []byte {
+func response(items [][]byte, systemError string) []byte {
 	size := 256 + len(systemError)
 	for _, i := range items {
-		size += 32 + len(i.key)*5/4 + len(i.value)
+		size += 1 + len(i)
 	}
-	out := slices.Grow([]byte(nil), size)
-	out = append(out, `{"apiVersion":"`+wireVersion+`","kind":"`+responseKind+`","response":{"idempotent":true,"items":[`...)
+	out := append(make([]byte, 0, size), `{"apiVersion":"`+wireVersion+`","kind":"`+responseKind+`","response":{"idempotent":true,"items":[`...)
 	for n, i := range items {
 		if n > 0 {
 			out = append(out, ',')
 		}
-		out = append(append(out, `{"key":`...), quoted(i.key)...)
-		out = append(append(append(out, `,"value":`...), i.value...), '}')
+		out = append(out, i...)
 	}
 	out = append(append(out, `],"systemError":`...), quoted(systemError)...)
 	return append(out, "}}\n"...)
 }
 
 func quoted(s string) []byte {
-	text, err := json.Marshal(s)
+	text, err := jsontext.AppendQuote(nil, s)
 	if err != nil {
-		panic(err) // a string is always JSON
+		panic(err) // what is asked is UTF-8, and so is what we say
 	}
 	return text
 }

@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"context"
 	"log/slog"
 	"math"
 	"sync"
@@ -50,8 +51,9 @@ type world struct {
 type verdict struct {
 	check  string // "" where the key names none
 	report builtins.Report
-	value  []byte    // JSON of the report
-	until  time.Time // from when on it is to be found out again
+	item   []byte       // as it is written
+	until  time.Time    // from when on it is to be found out again
+	log    *slog.Logger // that says what the verdict is
 }
 
 func newWorld(basis Basis, generation uint64) *world {
@@ -67,12 +69,12 @@ func newWorld(basis Basis, generation uint64) *world {
 	return w
 }
 
-// overhead is what an entry takes beside its key and the JSON of its report:
-// the report once more, and what a map has for it.
-const overhead = 512
+// overhead is what an entry takes beside its key and its item: what a map has
+// for it, and what is logged of it. The report takes about as much as its JSON.
+const overhead = 1024
 
 func weigh(key string, v *verdict) uint32 {
-	return uint32(min(overhead+len(key)+2*len(v.value), math.MaxUint32))
+	return uint32(min(overhead+len(key)+2*len(v.item), math.MaxUint32))
 }
 
 // known is a verdict that still serves.
@@ -103,20 +105,27 @@ func (w *world) life(rep builtins.Report, asked time.Time) time.Time {
 	return until
 }
 
-func newVerdict(check string, rep builtins.Report, until time.Time) *verdict {
+// verdict makes the answer to a key, whose check is "" where it names none.
+func (p *Provider) verdict(key, check string, rep builtins.Report, until time.Time) *verdict {
 	value, err := rep.MarshalJSON()
 	if err != nil {
 		rep = builtins.Verdict(builtins.Errorf(builtins.Internal, "the report cannot be written"))
 		value, _ = rep.MarshalJSON()
 	}
-	return &verdict{check: check, report: rep, value: value, until: until}
+	return &verdict{check: check, report: rep, item: item(key, value), until: until, log: p.log.With(
+		slog.String("builtin", check), slog.String("ref", builtins.Clip(rep.Ref)), slog.String("digest", rep.Digest),
+		slog.String("outcome", string(rep.Outcome)), slog.String("code", string(rep.Code)), slog.String("trust", rep.Trust))}
 }
 
-// log writes the one line about a key: never the key itself, which says more
-// than the reference.
-func (v *verdict) log(log *slog.Logger, took time.Duration, cache, trace string, generation uint64) {
-	log.Info("answered", slog.String("builtin", v.check), slog.String("ref", builtins.Clip(v.report.Ref)),
-		slog.String("digest", v.report.Digest), slog.String("outcome", string(v.report.Outcome)), slog.String("code", string(v.report.Code)),
-		slog.Uint64("generation", generation), slog.Duration("duration", took), slog.String("cache", cache),
-		slog.String("trust", v.report.Trust), slog.String("trace", trace))
+// tell writes the one line about a key that was answered: never the key itself,
+// which says more than the reference. Why there is no verdict is said here alone.
+func (v *verdict) tell(ctx context.Context, took time.Duration, cache string, generation uint64) {
+	about := []slog.Attr{slog.Uint64("generation", generation), slog.Duration("duration", took), slog.String("cache", cache)}
+	if id := traceOf(ctx); id != "" {
+		about = append(about, slog.String("trace", id))
+	}
+	if v.report.Outcome == builtins.Undecided {
+		about = append(about, slog.String("reason", v.report.Reason))
+	}
+	v.log.LogAttrs(ctx, slog.LevelInfo, "answered", about...)
 }

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 
@@ -55,8 +56,10 @@ func command() *cobra.Command {
 		Args:          cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := &lines{to: os.Stderr}
+			defer out.flush()
 			var err error
-			if o.log, err = logger(level); err != nil {
+			if o.log, err = logger(out, level); err != nil {
 				return err
 			}
 			if o.path, err = pathOf(path); err != nil {
@@ -109,10 +112,10 @@ func pathOf(flag string) (string, error) {
 	return path, nil
 }
 
-func logger(level string) (*slog.Logger, error) {
+func logger(to io.Writer, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("log level %q is none of debug, info, warn and error", level)
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+	return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: l})), nil
 }
