@@ -3,13 +3,14 @@
 package provider
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -22,8 +23,9 @@ const maxWrite = 10 * time.Second
 // ServeHTTP answers a ProviderRequest. Whatever is wrong, the body of the
 // answer is a ProviderResponse: Gatekeeper reads nothing else of it.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	asked := time.Now()
-	status, body, keys := p.respond(r)
+	asked, room := time.Now(), buffers.Get().(*buffer)
+	defer buffers.Put(room)
+	status, body, keys := p.respond(r, room)
 	p.metrics.asked(status, keys, time.Since(asked))
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
@@ -33,14 +35,22 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // who does not read it has left
 }
 
-func (p *Provider) respond(r *http.Request) (status int, body []byte, keys int) {
+// A buffer has room for a request and for its answer, again and again.
+type buffer struct {
+	body   bytes.Buffer
+	answer []byte
+}
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+func (p *Provider) respond(r *http.Request, room *buffer) (status int, body []byte, keys int) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			p.log.Error("request panicked", slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))
 			status, body = refuse(http.StatusInternalServerError, errors.New("the provider failed inside; its log has the details"))
 		}
 	}()
-	all, status, err := read(r)
+	all, status, err := read(r, &room.body)
 	if err != nil {
 		status, body = refuse(status, err)
 		return status, body, 0
@@ -48,20 +58,24 @@ func (p *Provider) respond(r *http.Request) (status int, body []byte, keys int) 
 	ctx, end := p.tracing.request(r)
 	defer end(len(all))
 	items, systemError := p.answer(ctx, all)
-	return http.StatusOK, response(items, systemError), len(all)
+	room.answer = appendResponse(room.answer[:0], items, systemError)
+	return http.StatusOK, room.answer, len(all)
 }
 
-func refuse(status int, err error) (int, []byte) { return status, response(nil, err.Error()) }
+func refuse(status int, err error) (int, []byte) {
+	return status, appendResponse(nil, nil, err.Error())
+}
 
 // read gives the keys of a request, or the status that says what it is instead.
-func read(r *http.Request) (keys []string, status int, err error) {
+func read(r *http.Request, body *bytes.Buffer) (keys []string, status int, err error) {
 	switch {
 	case r.URL.Path != Path:
 		return nil, http.StatusNotFound, errors.New("there is nothing at this path, checks are at " + Path)
 	case r.Method != http.MethodPost:
 		return nil, http.StatusMethodNotAllowed, fmt.Errorf("method is %q, want POST", r.Method)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	body.Reset()
+	_, err = body.ReadFrom(http.MaxBytesReader(nil, r.Body, maxBody))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
@@ -69,7 +83,7 @@ func read(r *http.Request) (keys []string, status int, err error) {
 	case err != nil:
 		return nil, http.StatusBadRequest, errors.New("body did not arrive whole")
 	}
-	if keys, err = parseRequest(body); err != nil {
+	if keys, err = parseRequest(body.Bytes()); err != nil {
 		return nil, http.StatusBadRequest, err
 	}
 	if len(keys) > maxKeys {

@@ -94,17 +94,33 @@ func (p *Provider) answer(ctx context.Context, keys []string) (items [][]byte, s
 	var open []string
 	for _, a := range answers {
 		v := p.wait(ctx, a)
-		took := time.Since(asked)
-		v.tell(ctx, took, a.cache(), w.generation)
-		p.metrics.answered(v.check, a.cache(), took)
+		p.record(ctx, a, v, asked, w.generation)
 		if v.report.Outcome == builtins.Undecided {
-			open = append(open, fmt.Sprintf("%s %s: %s", v.check, v.report.Ref, v.report.Code))
+			open = append(open, fmt.Sprintf("%s %s: %s", v.check, builtins.Clip(v.report.Ref), v.report.Code))
 		} else {
 			items = append(items, v.item)
 		}
 	}
 	return items, undecided(open, len(keys))
 }
+
+// record counts and logs that a key has its answer.
+func (p *Provider) record(ctx context.Context, a answer, v *verdict, asked time.Time, generation uint64) {
+	now := time.Now()
+	took := now.Sub(asked)
+	cache, observed := hit, v.hit
+	if !a.remembered {
+		cache, observed = miss, p.metrics.duration(v.check, miss)
+	}
+	observed.Observe(took.Seconds())
+	v.tell(ctx, now, took, cache, generation)
+}
+
+// Whether a verdict was remembered or made.
+const (
+	hit  = "hit"
+	miss = "miss"
+)
 
 // patience is how long is waited, if there is anything to wait for.
 func (w *world) patience(ctx context.Context, answers []answer) (context.Context, context.CancelFunc) {
@@ -150,13 +166,6 @@ func (p *Provider) wait(ctx context.Context, a answer) *verdict {
 	case <-ctx.Done():
 	}
 	return p.without(a.flight.question, builtins.Timeout, "no verdict before the deadline; the check goes on")
-}
-
-func (a answer) cache() string {
-	if a.remembered {
-		return "hit"
-	}
-	return "miss"
 }
 
 // undecided names what has no verdict. It gives codes and no reasons: these are

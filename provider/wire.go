@@ -77,13 +77,10 @@ func item(key string, report []byte) []byte {
 	return append(raw, '}')
 }
 
-// response writes a ProviderResponse. Items and the error are never about one key.
-func response(items [][]byte, systemError string) []byte {
-	size := 256 + len(systemError)
-	for _, i := range items {
-		size += 1 + len(i)
-	}
-	out := append(make([]byte, 0, size), `{"apiVersion":"`+wireVersion+`","kind":"`+responseKind+`","response":{"idempotent":true,"items":[`...)
+// appendResponse writes a ProviderResponse. Items and the error are never about
+// one key.
+func appendResponse(out []byte, items [][]byte, systemError string) []byte {
+	out = append(out, `{"apiVersion":"`+wireVersion+`","kind":"`+responseKind+`","response":{"idempotent":true,"items":[`...)
 	for n, i := range items {
 		if n > 0 {
 			out = append(out, ',')

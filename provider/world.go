@@ -11,6 +11,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"github.com/maypok86/otter/v2/stats"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chartseal/chartseal/builtins"
 )
@@ -51,9 +52,10 @@ type world struct {
 type verdict struct {
 	check  string // "" where the key names none
 	report builtins.Report
-	item   []byte       // as it is written
-	until  time.Time    // from when on it is to be found out again
-	log    *slog.Logger // that says what the verdict is
+	item   []byte              // as it is written
+	until  time.Time           // from when on it is to be found out again
+	log    slog.Handler        // that says what the verdict is
+	hit    prometheus.Observer // of how long it takes to give it again
 }
 
 func newWorld(basis Basis, generation uint64) *world {
@@ -112,14 +114,19 @@ func (p *Provider) verdict(key, check string, rep builtins.Report, until time.Ti
 		rep = builtins.Verdict(builtins.Errorf(builtins.Internal, "the report cannot be written"))
 		value, _ = rep.MarshalJSON()
 	}
-	return &verdict{check: check, report: rep, item: item(key, value), until: until, log: p.log.With(
+	about := []slog.Attr{
 		slog.String("builtin", check), slog.String("ref", builtins.Clip(rep.Ref)), slog.String("digest", rep.Digest),
-		slog.String("outcome", string(rep.Outcome)), slog.String("code", string(rep.Code)), slog.String("trust", rep.Trust))}
+		slog.String("outcome", string(rep.Outcome)), slog.String("code", string(rep.Code)), slog.String("trust", rep.Trust),
+	}
+	return &verdict{check: check, report: rep, item: item(key, value), until: until, log: p.log.Handler().WithAttrs(about), hit: p.metrics.duration(check, hit)}
 }
 
 // tell writes the one line about a key that was answered: never the key itself,
 // which says more than the reference. Why there is no verdict is said here alone.
-func (v *verdict) tell(ctx context.Context, took time.Duration, cache string, generation uint64) {
+func (v *verdict) tell(ctx context.Context, now time.Time, took time.Duration, cache string, generation uint64) {
+	if !v.log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
 	about := []slog.Attr{slog.Uint64("generation", generation), slog.Duration("duration", took), slog.String("cache", cache)}
 	if id := traceOf(ctx); id != "" {
 		about = append(about, slog.String("trace", id))
@@ -127,5 +134,7 @@ func (v *verdict) tell(ctx context.Context, took time.Duration, cache string, ge
 	if v.report.Outcome == builtins.Undecided {
 		about = append(about, slog.String("reason", v.report.Reason))
 	}
-	v.log.LogAttrs(ctx, slog.LevelInfo, "answered", about...)
+	line := slog.NewRecord(now, slog.LevelInfo, "answered", 0)
+	line.AddAttrs(about...)
+	_ = v.log.Handle(ctx, line) // where a log cannot be written, nothing else can be said
 }
