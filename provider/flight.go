@@ -125,7 +125,7 @@ func (p *Provider) judge(ctx context.Context, f *flight) (v *verdict) {
 		return p.without(f.question, builtins.Timeout, "the check had no turn in time")
 	}
 	env := *f.world.Env
-	env.Now, env.Limits.Reference, env.Trace = asked, builtins.Duration(f.world.Background), p.tracing.within()
+	env.Now, env.Limits.Reference, env.Trace = f.world.Now(), builtins.Duration(f.world.Background), p.tracing.within()
 	rep := f.question.check.Run(ctx, &env, f.question.ref, f.question.opts)
 	return p.verdict(f.question.key, f.question.check.Name, rep, f.world.life(rep, asked))
 }

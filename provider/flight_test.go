@@ -59,8 +59,8 @@ func TestLateChecksGoOn(t *testing.T) {
 	}
 }
 
-// The first of many callers hangs up; the others get their item, of one check.
-func TestOneCheckForAllCallers(t *testing.T) {
+// S10: the first of many callers hangs up; the others get their item, of one check.
+func TestS10FirstCallerHangsUp(t *testing.T) {
 	t.Parallel()
 	f := newFake()
 	p := newProvider(f, basis())

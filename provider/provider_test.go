@@ -160,13 +160,13 @@ func TestRequestsThatAreNone(t *testing.T) {
 		status             int
 		says               string
 	}{
-		"GET":                   {http.MethodGet, provider.Path, valid, 405, `method is "GET", want POST`},
+		"S3 GET":                {http.MethodGet, provider.Path, valid, 405, `method is "GET", want POST`},
 		"other path":            {http.MethodPost, "/v1/chek", valid, 404, "checks are at /v1/check"},
 		"empty":                 {http.MethodPost, provider.Path, "", 400, "not one JSON value"},
 		"half":                  {http.MethodPost, provider.Path, valid[:len(valid)-1], 400, "not one JSON value"},
-		"trailing JSON":         {http.MethodPost, provider.Path, valid + "{}", 400, "not one JSON value"},
+		"S3 trailing JSON":      {http.MethodPost, provider.Path, valid + "{}", 400, "not one JSON value"},
 		"member twice":          {http.MethodPost, provider.Path, `{"kind":"ProviderRequest",` + valid[1:], 400, "names a member twice"},
-		"other kind":            {http.MethodPost, provider.Path, strings.Replace(valid, "ProviderRequest", "AdmissionReview", 1), 400, `"AdmissionReview", want`},
+		"S3 other kind":         {http.MethodPost, provider.Path, strings.Replace(valid, "ProviderRequest", "AdmissionReview", 1), 400, `"AdmissionReview", want`},
 		"other version":         {http.MethodPost, provider.Path, strings.Replace(valid, "v1beta1", "v1", 1), 400, "v1beta1"},
 		"no request":            {http.MethodPost, provider.Path, `{"apiVersion":"` + version + `","kind":"ProviderRequest"}`, 400, "no list of keys"},
 		"null keys":             {http.MethodPost, provider.Path, `{"apiVersion":"` + version + `","kind":"ProviderRequest","request":{"keys":null}}`, 400, "no list of keys"},
@@ -176,8 +176,8 @@ func TestRequestsThatAreNone(t *testing.T) {
 		"half a surrogate pair": {http.MethodPost, provider.Path, strings.Replace(valid, "web", `w\ud800b`, 1), 400, "not one JSON value"},
 		"a list":                {http.MethodPost, provider.Path, "[" + valid + "]", 400, "no ProviderRequest"},
 		"depth":                 {http.MethodPost, provider.Path, strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), 400, "no"},
-		"body over":             {http.MethodPost, provider.Path, valid + strings.Repeat(" ", 1<<20), 413, "more than 1048576 bytes"},
-		"65 keys":               {http.MethodPost, provider.Path, requestOf(manyKeys(65)...), 413, "65 keys, at most 64"},
+		"S3 body over":          {http.MethodPost, provider.Path, valid + strings.Repeat(" ", 1<<20), 413, "more than 1048576 bytes"},
+		"S4 65 keys":            {http.MethodPost, provider.Path, requestOf(manyKeys(65)...), 413, "65 keys, at most 64"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, r := post(t, p, tt.method, tt.path, tt.body)
@@ -199,9 +199,9 @@ func manyKeys(n int) (keys []string) {
 	return keys
 }
 
-// 64 keys are answered, no keys are answered with nothing, and what is in the
-// body twice is answered once.
-func TestKeysAreAnsweredEachOnce(t *testing.T) {
+// S4: 64 keys are answered, no keys are answered with nothing, and (S5) what is
+// in the body twice is answered once.
+func TestS4KeysAreAnsweredEachOnce(t *testing.T) {
 	t.Parallel()
 	f := newFake()
 	p := newProvider(f, basis())
@@ -222,26 +222,26 @@ func TestKeysAreAnsweredEachOnce(t *testing.T) {
 func TestKeysThatAskNothing(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ key, code, says string }{
-		"not JSON":             {"web-1.2.3.tgz", "invalid_reference", "not JSON"},
-		"empty":                {"", "invalid_reference", "not JSON"},
-		"null":                 {"null", "invalid_reference", "no object"},
-		"a string":             {`"fake.check"`, "invalid_reference", "no object"},
-		"a list":               {`["fake.check"]`, "invalid_reference", "no object"},
-		"member twice":         {`{"ref":"a","check":"fake.check","opts":{},"ref":"b"}`, "invalid_reference", "twice"},
-		"member twice below":   {key(`{"code":"ok","code":"ok"}`, good), "invalid_reference", "twice"},
-		"trailing":             {key(`{}`, good) + "{}", "invalid_reference", "not JSON"},
-		"unknown check":        {strings.Replace(key(`{}`, good), "fake", "fkae", 1), "invalid_options", `no check "fkae.check"; known are fake.check`},
-		"check missing":        {`{"opts":{},"ref":` + good + `}`, "invalid_options", "names no check"},
-		"check is a number":    {`{"check":1,"opts":{},"ref":` + good + `}`, "invalid_options", "names no check"},
-		"unknown member":       {`{"check":"fake.check","opts":{},"ref":` + good + `,"trust":{}}`, "invalid_options", `unknown member "trust"`},
-		"unknown option":       {key(`{"coed":"ok"}`, good), "invalid_options", "coed"},
-		"options are a list":   {key(`[]`, good), "invalid_options", "list"},
-		"options are null":     {key(`null`, good), "invalid_options", "null"},
-		"reference is missing": {`{"check":"fake.check","opts":{}}`, "invalid_reference", "null"},
-		"reference is a list":  {key(`{}`, `[]`), "invalid_reference", "list"},
-		"reference is null":    {key(`{}`, `null`), "invalid_reference", "null"},
-		"unknown scheme":       {key(`{}`, `"ftp://x/y"`), "invalid_reference", "scheme"},
-		"8 KiB and one byte":   {key(`{}`, `"`+strings.Repeat("a", 8<<10+1-len(key(`{}`, `""`)))+`"`), "too_large", "8193 bytes"},
+		"not JSON":              {"web-1.2.3.tgz", "invalid_reference", "not JSON"},
+		"empty":                 {"", "invalid_reference", "not JSON"},
+		"null":                  {"null", "invalid_reference", "no object"},
+		"a string":              {`"fake.check"`, "invalid_reference", "no object"},
+		"a list":                {`["fake.check"]`, "invalid_reference", "no object"},
+		"member twice":          {`{"ref":"a","check":"fake.check","opts":{},"ref":"b"}`, "invalid_reference", "twice"},
+		"member twice below":    {key(`{"code":"ok","code":"ok"}`, good), "invalid_reference", "twice"},
+		"trailing":              {key(`{}`, good) + "{}", "invalid_reference", "not JSON"},
+		"unknown check":         {strings.Replace(key(`{}`, good), "fake", "fkae", 1), "invalid_options", `no check "fkae.check"; known are fake.check`},
+		"check missing":         {`{"opts":{},"ref":` + good + `}`, "invalid_options", "names no check"},
+		"check is a number":     {`{"check":1,"opts":{},"ref":` + good + `}`, "invalid_options", "names no check"},
+		"unknown member":        {`{"check":"fake.check","opts":{},"ref":` + good + `,"trust":{}}`, "invalid_options", `unknown member "trust"`},
+		"unknown option":        {key(`{"coed":"ok"}`, good), "invalid_options", "coed"},
+		"options are a list":    {key(`[]`, good), "invalid_options", "list"},
+		"options are null":      {key(`null`, good), "invalid_options", "null"},
+		"reference is missing":  {`{"check":"fake.check","opts":{}}`, "invalid_reference", "null"},
+		"reference is a list":   {key(`{}`, `[]`), "invalid_reference", "list"},
+		"reference is null":     {key(`{}`, `null`), "invalid_reference", "null"},
+		"unknown scheme":        {key(`{}`, `"ftp://x/y"`), "invalid_reference", "scheme"},
+		"S4 8 KiB and one byte": {key(`{}`, `"`+strings.Repeat("a", 8<<10+1-len(key(`{}`, `""`)))+`"`), "too_large", "8193 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProvider(newFake(), basis())
@@ -258,9 +258,9 @@ func TestKeysThatAskNothing(t *testing.T) {
 	}
 }
 
-// Verified, rejected, undecided and malformed keys stand together: three are
+// S8: verified, rejected, undecided and malformed keys stand together: three are
 // items, the undecided one is named in systemError, and is asked again.
-func TestUndecidedIsNoItem(t *testing.T) {
+func TestS8UndecidedIsNoItem(t *testing.T) {
 	t.Parallel()
 	f := newFake()
 	p := newProvider(f, basis())

@@ -19,9 +19,12 @@ import (
 // A Basis is all that verdicts rest on beside their keys: a configuration and
 // the trust material of one moment.
 type Basis struct {
-	// Env is given to every check, with the time of the call. Its trust must
+	// Env is given to every check, with the time that Now says. Its trust must
 	// not change.
 	Env *builtins.Env
+	// Now says which moment verdicts are about; nil is the present. How long
+	// one serves and how long one is waited for is the machine's time alone.
+	Now func() time.Time
 	// Key is how long one key is waited for, Deadline how long all of a request.
 	Key, Deadline time.Duration
 	// Background is how long a check may take that nobody waits for any more.
@@ -61,6 +64,9 @@ type verdict struct {
 func newWorld(basis Basis, generation uint64) *world {
 	w := &world{Basis: basis, generation: generation, flights: map[string]*flight{}}
 	w.Verdicts = min(w.Verdicts, maxVerdictLife)
+	if w.Now == nil {
+		w.Now = time.Now
+	}
 	if w.VerdictBytes > 0 {
 		w.verdicts = otter.Must(&otter.Options[string, *verdict]{
 			MaximumWeight: uint64(w.VerdictBytes),

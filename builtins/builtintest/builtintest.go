@@ -20,13 +20,13 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/chartseal/chartseal/builtins"
-	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/source"
 )
 
 var update = flag.Bool("update", false, "write what checks report into want.json of their cases")
 
-// Run runs every case of a check, testdata/<function>/*.txtar, as a subtest.
+// Run runs every case of a check, testdata/<function>/*.txtar, as a subtest,
+// and once more through the provider, see [Ask].
 // A case holds
 //
 //   - call.json: {"ref": …, "opts": {…}, "now": "2026-01-02T15:04:05Z"},
@@ -59,7 +59,7 @@ func run(t *testing.T, b *builtins.Builtin, file string) {
 		t.Fatal(err)
 	}
 	world := read(t, archive)
-	rep := b.Call(t.Context(), world.env(), chartref.FromValue(world.call.Ref), world.call.Opts)
+	rep := Ask(t, b, world.env(), world.call.Ref, world.call.Opts)
 	got, err := json.MarshalIndent(rep, "", "  ")
 	if err != nil {
 		t.Fatal(err)

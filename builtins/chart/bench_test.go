@@ -12,6 +12,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/chart"
+	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/test/forge"
 )
 
@@ -29,9 +31,9 @@ func BenchmarkLockOK(b *testing.B) {
 		archives = append(archives, archive...)
 	}
 	w.pin(b)
-	env := w.env()
+	env, ref, opts := w.env(), chartref.Parse("web"), w.opts(b)
 	b.Run("check", func(b *testing.B) {
-		measure(b, archives, func() { w.judge(b, env, "web").want(b, builtins.OK, "", "") })
+		measure(b, archives, func() { read(b, chart.LockOK.Call(b.Context(), env, ref, opts)).want(b, builtins.OK, "", "") })
 	})
 	b.Run("raw sha256", func(b *testing.B) { measure(b, archives, func() { sha256.Sum256(archives) }) })
 	b.Run("raw gunzip", func(b *testing.B) {

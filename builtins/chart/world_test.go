@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/builtintest"
 	"github.com/chartseal/chartseal/builtins/chart"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/source"
@@ -219,13 +220,24 @@ type report struct {
 
 func (w *world) check(t testing.TB) report { return w.judge(t, w.env(), "web") }
 
+// judge asks the check, and the provider as well.
 func (w *world) judge(t testing.TB, env *builtins.Env, ref any) report {
+	t.Helper()
+	return read(t, builtintest.Ask(t, chart.LockOK, env, ref, w.opts(t)))
+}
+
+func (w *world) opts(t testing.TB) []byte {
 	t.Helper()
 	opts, err := json.Marshal(w.options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(chart.LockOK.Call(t.Context(), env, chartref.FromValue(ref), opts))
+	return opts
+}
+
+func read(t testing.TB, rep builtins.Report) report {
+	t.Helper()
+	text, err := json.Marshal(rep)
 	if err != nil {
 		t.Fatal(err)
 	}

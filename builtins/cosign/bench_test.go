@@ -60,7 +60,7 @@ func BenchmarkRegistry(b *testing.B) {
 			w.sign(10, 0)
 			w.srv.Rule(registry.Rule{Delay: delay})
 			for b.Loop() {
-				expect(b, w.call(w.ref(), byRelease), builtins.OK)
+				expect(b, w.callOnce(w.ref(), byRelease), builtins.OK)
 			}
 		})
 	}
@@ -74,7 +74,7 @@ func BenchmarkWarm(b *testing.B) {
 		w.env = w.newEnv(time.Hour)
 		w.sign(1, 0)
 		w.attach(w.keyless().Statement(w.digest, vsig.SignPredicate, nil).LogV2(w.vs.RekorV2).Stamp(w.vs, at).Bundle("0.3"))
-		expect(b, w.call(w.ref(), ask), builtins.OK)
+		expect(b, w.callOnce(w.ref(), ask), builtins.OK)
 		ref, opts := chartref.Parse(w.ref()), marshal(ask)
 		for kept, apart := range map[string]time.Duration{"verdict kept": 0, "verdict anew": time.Hour} {
 			b.Run(name+", "+kept, func(b *testing.B) {

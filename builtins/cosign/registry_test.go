@@ -239,7 +239,7 @@ func TestC2TagMovesMeanwhile(t *testing.T) {
 		w.srv.Honest()
 		w.srv.ServeHTTP(rw, r)
 	}})
-	rep := w.call(w.ref(), byRelease)
+	rep := w.callOnce(w.ref(), byRelease)
 	expect(t, rep, builtins.OK)
 	if rep.Digest != w.digest {
 		t.Errorf("digest %s, want the first one, %s", rep.Digest, w.digest)
@@ -398,7 +398,7 @@ func TestRequests(t *testing.T) {
 			w.sign(tt.bundles, tt.simple)
 			for _, ref := range []string{w.ref(), w.ref() + "@" + w.digest, "oci://" + w.srv.Host() + "/" + repo + "@" + w.digest} {
 				w.srv.Forget()
-				w.call(ref, byRelease)
+				w.callOnce(ref, byRelease)
 				if got := len(w.srv.Requests()); got != tt.want {
 					t.Errorf("%s: %d requests, want %d: %+v", ref, got, tt.want, w.srv.Requests())
 				}

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/builtintest"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/cosign"
 	"github.com/chartseal/chartseal/builtins/source"
@@ -200,10 +201,25 @@ func marshal(v any) []byte {
 	return raw
 }
 
+// call asks the check, and the provider as well.
 func (w *world) call(ref string, options object) builtins.Report {
 	w.t.Helper()
+	return w.complete(builtintest.Ask(w.t, cosign.Verify, w.trusting(), ref, marshal(options)))
+}
+
+// callOnce is for a world that changes when it is asked, or counts.
+func (w *world) callOnce(ref string, options object) builtins.Report {
+	w.t.Helper()
+	return w.complete(cosign.Verify.Call(w.t.Context(), w.trusting(), chartref.Parse(ref), marshal(options)))
+}
+
+func (w *world) trusting() *builtins.Env {
 	w.env.Trust = w.trust
-	rep := cosign.Verify.Call(w.t.Context(), w.env, chartref.Parse(ref), marshal(options))
+	return w.env
+}
+
+func (w *world) complete(rep builtins.Report) builtins.Report {
+	w.t.Helper()
 	if raw := marshal(rep); !bytes.Contains(raw, []byte(`"signers":`)) {
 		w.t.Errorf("report has no signers: %s", raw)
 	}

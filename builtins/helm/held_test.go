@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/helm"
 	"github.com/chartseal/chartseal/test/forge"
 )
@@ -48,7 +49,7 @@ func TestCryptographyIsTraced(t *testing.T) {
 		spans = append(spans, name)
 		return func() { spans = append(spans, "end") }
 	}
-	rep := helm.VerifyProv.Call(t.Context(), env, reference(s.ref), []byte(`{"keyrings": ["team"]}`))
+	rep := helm.VerifyProv.Call(t.Context(), env, chartref.FromValue(reference(s.ref)), []byte(`{"keyrings": ["team"]}`))
 	if want := []string{"crypto.verify", "end"}; !rep.Verified || !slices.Equal(spans, want) {
 		t.Errorf("%s, spans %q, want %q", rep.Code, spans, want)
 	}

@@ -3,7 +3,6 @@
 package helm_test
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -14,7 +13,7 @@ import (
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
-	"github.com/chartseal/chartseal/builtins/chartref"
+	"github.com/chartseal/chartseal/builtins/builtintest"
 	"github.com/chartseal/chartseal/builtins/helm"
 	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/test/forge"
@@ -103,19 +102,19 @@ func (s *scene) call(t testing.TB) builtins.Report {
 	}
 	ref := reference(s.ref)
 	if strings.HasPrefix(s.ref, "inline:") {
-		ref = chartref.FromValue(map[string]any{"archive": base64.StdEncoding.EncodeToString(s.archive)})
+		ref = map[string]any{"archive": base64.StdEncoding.EncodeToString(s.archive)}
 	}
-	return helm.VerifyProv.Call(context.Background(), s.env(), ref, opts)
+	return builtintest.Ask(t, helm.VerifyProv, s.env(), ref, opts)
 }
 
 // reference reads canonical forms, that of a repository object too.
-func reference(canonical string) chartref.Ref {
+func reference(canonical string) any {
 	repository, chart, isObject := strings.Cut(canonical, "#")
 	if !isObject {
-		return chartref.Parse(canonical)
+		return canonical
 	}
 	name, version, _ := strings.Cut(chart, "@")
-	return chartref.FromValue(map[string]any{"repository": repository, "name": name, "version": version})
+	return map[string]any{"repository": repository, "name": name, "version": version}
 }
 
 func (s *scene) want(t testing.TB, code builtins.Code) builtins.Report {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
+	"github.com/chartseal/chartseal/builtins/builtintest"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/helm"
 	"github.com/chartseal/chartseal/builtins/keyring"
@@ -233,10 +234,10 @@ func TestOptions(t *testing.T) {
 			s.rings["other"], s.rings["text"] = bob.Public(), []byte("no key")
 			env := s.env()
 			env.Limits.Trust = 4 << 10
-			for _, ref := range []chartref.Ref{chartref.Parse(s.ref), chartref.Parse("ftp://x"), chartref.Parse("https://nowhere.example.com/x.tgz")} {
-				rep := helm.VerifyProv.Call(context.Background(), env, ref, []byte(test.opts))
+			for _, ref := range []string{s.ref, "ftp://x", "https://nowhere.example.com/x.tgz"} {
+				rep := builtintest.Ask(t, helm.VerifyProv, env, ref, []byte(test.opts))
 				if test.reason == "" {
-					if ref.String() == s.ref && !rep.Verified {
+					if ref == s.ref && !rep.Verified {
 						t.Errorf("%s: %s", rep.Code, rep.Reason)
 					}
 					continue
