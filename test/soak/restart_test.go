@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package soak
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// A provider that was killed under load and starts with nothing verifies once,
+// however many wait for it.
+func TestKilledAndAskedByAThousand(t *testing.T) {
+	p := newPlace(t)
+	p.configure(patient...)
+	keys := p.registry.push("web", 1)
+	p.killUnderLoad(keys)
+	p.registry.counted()
+	release := p.registry.hold()
+	defer release()
+
+	r := p.start()
+	g := p.gatekeeper(r)
+	const callers = 1000
+	var asked, verified atomic.Int64
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) {
+		if info.Err == nil && asked.Add(1) == callers {
+			release()
+		}
+	}})
+	counting := p.registry.instead.Load()
+	p.registry.answer(func(w http.ResponseWriter, r *http.Request) {
+		p.registry.mu.Lock()
+		p.registry.count[r.URL.Path]++
+		p.registry.mu.Unlock()
+		(*counting)(w, r)
+	})
+	crowd(callers, func(int) {
+		for a, err := g.try(ctx, keys[0]); ; a, err = g.try(ctx, keys[0]) {
+			if err == nil {
+				if a.code() == "ok" {
+					verified.Add(1)
+				} else {
+					t.Errorf("answer is %s", a.raw)
+				}
+				return
+			}
+			if !r.lives() || ctx.Err() != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	if verified.Load() != callers {
+		t.Errorf("%d of %d verified", verified.Load(), callers)
+	}
+	for path, n := range p.registry.counted() {
+		if strings.Contains(path, "/manifests/") || strings.Contains(path, "/blobs/") {
+			if n != 1 {
+				t.Errorf("%s was asked for %d times", path, n)
+			}
+		}
+	}
+	if n := sum(r.metrics(), "chartseal_verifications_total"); n != 1 {
+		t.Errorf("%v verifications", n)
+	}
+}
+
+// killUnderLoad starts a provider, asks it from all sides and kills it.
+func (p *place) killUnderLoad(keys []string) {
+	p.t.Helper()
+	r := p.start()
+	g := p.gatekeeper(r)
+	var answered atomic.Int64
+	ctx, cancel := context.WithCancel(p.t.Context())
+	defer cancel()
+	var load sync.WaitGroup
+	for n := range 4 {
+		load.Go(func() {
+			for i := n; ctx.Err() == nil; i++ {
+				a, err := g.try(ctx, keys[i%len(keys)])
+				if err != nil {
+					if r.lives() && ctx.Err() == nil {
+						<-r.exited // the kill was on its way
+					}
+					return
+				}
+				if a.outcomes()["rejected"] > 0 {
+					p.t.Errorf("answer is %s", a.raw)
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	eventually(p.t, "load", func() bool { return answered.Load() > 20 })
+	r.kill()
+	cancel()
+	load.Wait()
+}
+
+func crowd(n int, do func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { do(i) })
+	}
+	all.Wait()
+}
+
+// A thousand keys at once are no more than limits.host_requests at the
+// registry; each is answered or has no verdict, and none is rejected. When
+// time is not scarce all are verified.
+func TestKilledAndAskedForAThousand(t *testing.T) {
+	for name, lines := range map[string][]string{"in Gatekeeper's time": nil, "with patience": patient} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			p.configure(lines...)
+			keys := p.registry.push("web", 1000)
+			p.killUnderLoad(keys[:8])
+			p.registry.counted()
+			g := p.gatekeeper(p.start())
+			var mu sync.Mutex
+			all, failed := map[string]int{}, 0
+			crowd(50, func(i int) {
+				mine := keys[i*20 : (i+1)*20]
+				a, err := g.try(t.Context(), mine...)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					failed++
+					t.Error(err)
+					return
+				}
+				for outcome, n := range a.outcomes() {
+					all[outcome] += n
+				}
+				if open := len(mine) - len(a.Response.Items); open > 0 {
+					all["undecided"] += open
+					if !strings.HasPrefix(a.Response.SystemError, fmt.Sprintf("%d of 20 keys", open)) {
+						t.Errorf("%d keys have no verdict: %s", open, a.Response.SystemError)
+					}
+				}
+			})
+			t.Logf("%v, at most %d requests at once", all, p.registry.peak.Load())
+			if peak := p.registry.peak.Load(); peak > 32 || all["rejected"] > 0 || all["verified"]+all["undecided"] != 1000 {
+				t.Errorf("at most %d requests at once, %v", peak, all)
+			}
+			if lines != nil && all["verified"] != 1000 {
+				t.Errorf("%d of 1000 verified", all["verified"])
+			}
+			eventually(t, "the rest to be verified as well", func() bool {
+				a := g.ask(keys[:64]...)
+				return a.outcomes()["verified"] == 64
+			})
+		})
+	}
+}
