@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/test/forge"
@@ -27,6 +28,7 @@ type front struct {
 	peak    atomic.Int64
 	total   atomic.Int64
 	instead atomic.Pointer[http.HandlerFunc] // of the registry
+	takes   atomic.Int64                     // time for an answer
 
 	mu    sync.Mutex
 	count map[string]int // by path
@@ -71,6 +73,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.count[r.URL.Path]++
 	f.mu.Unlock()
+	if takes := f.takes.Load(); takes > 0 {
+		time.Sleep(time.Duration(takes))
+	}
 	f.Server.ServeHTTP(w, r)
 }
 

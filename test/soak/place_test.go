@@ -89,7 +89,7 @@ registries:
 
 // patient leaves a check and an answer so much time that only events count.
 var patient = []string{
-	"limits: {reference: 50s, silence: 40s}",
+	"limits: {reference: 50s, silence: 40s, connect: 30s}",
 	"gatekeeper: {deadline: 55s, provider_timeout: 57s, webhook_timeout: 58s, background: 60s}",
 }
 
