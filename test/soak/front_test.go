@@ -36,8 +36,9 @@ type front struct {
 
 func newFront(t testing.TB, opts ...registry.Option) *front {
 	t.Helper()
-	f := &front{Server: registry.New(t, opts...), count: map[string]int{}}
+	f := &front{count: map[string]int{}}
 	f.http = httptest.NewUnstartedServer(f)
+	f.Server = registry.New(t, append(opts, registry.WithRealm("http://"+f.http.Listener.Addr().String()+"/token"))...)
 	f.http.Config.ErrorLog = log.New(io.Discard, "", 0)
 	f.http.Start()
 	t.Cleanup(func() {

@@ -54,8 +54,8 @@ func TestNoDescriptors(t *testing.T) {
 	})
 }
 
-// Where temporary files cannot be written, full or read-only, verdicts need
-// none or are not given (S19).
+// Where no file can be written, verdicts are given all the same: they need none
+// (S19).
 func TestNoTemporaryFiles(t *testing.T) {
 	p := newPlace(t)
 	keys := p.registry.push("web", 1)
@@ -63,11 +63,8 @@ func TestNoTemporaryFiles(t *testing.T) {
 	must(t, os.WriteFile(file, nil, 0o600))
 	for name, dir := range map[string]string{"read-only": "/proc", "no directory": filepath.Join(file, "tmp")} {
 		r := p.start("TMPDIR=" + dir)
-		if a := p.gatekeeper(r).ask(keys[0]); a.outcomes()["rejected"] > 0 || !r.lives() {
+		if a := p.gatekeeper(r).ask(keys[0]); a.code() != "ok" || !r.lives() {
 			t.Errorf("%s: answer is %s", name, a.raw)
-		}
-		if entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/cwd", r.cmd.Process.Pid)); err != nil || len(entries) == 0 {
-			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/chartseal/chartseal/test/forge"
+	"github.com/chartseal/chartseal/test/registry"
 )
 
 // The one who signs charts, and one who is in no keyring that serves.
@@ -33,6 +34,7 @@ type place struct {
 	extra    []string // lines of the configuration
 	hosts    string   // entries below registries, beside the registry's own
 	login    string   // lines of the registry's own entry
+	flags    []string // of the command line
 }
 
 // files are the content of a directory, which can be exchanged.
@@ -40,11 +42,11 @@ type files interface {
 	exchange(t testing.TB, content map[string][]byte)
 }
 
-func newPlace(t testing.TB) *place {
+func newPlace(t testing.TB, opts ...registry.Option) *place {
 	t.Helper()
 	dir := t.TempDir()
 	p := &place{
-		t: t, dir: dir, registry: newFront(t), trust: &mount{dir: filepath.Join(dir, "trust")}, tls: &mount{dir: filepath.Join(dir, "tls")},
+		t: t, dir: dir, registry: newFront(t, opts...), trust: &mount{dir: filepath.Join(dir, "trust")}, tls: &mount{dir: filepath.Join(dir, "tls")},
 		servers: newAuthority(t), clients: newAuthority(t),
 	}
 	p.client = p.clients.issue(t, gatekeeperName)

@@ -5,7 +5,6 @@ package soak
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -33,7 +32,7 @@ type process struct {
 func (p *place) launch(env ...string) *process {
 	p.t.Helper()
 	r := &process{t: p.t, journal: newJournal(), exited: make(chan struct{})}
-	r.cmd = exec.Command(binary, "--config", p.config(), "--drain", "300ms")
+	r.cmd = exec.Command(binary, append([]string{"--config", p.config(), "--drain", "300ms"}, p.flags...)...)
 	r.cmd.Env, r.cmd.Stderr = append([]string{"PATH=/nowhere"}, env...), r.journal
 	must(p.t, r.cmd.Start())
 	go func() {
@@ -236,6 +235,3 @@ func (j *journal) leaked() []string {
 	defer j.mu.Unlock()
 	return j.leaks
 }
-
-// errEnded is that the process is gone.
-var errEnded = errors.New("the provider has ended")
