@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,6 +28,7 @@ type front struct {
 	inside  atomic.Int64
 	peak    atomic.Int64
 	total   atomic.Int64
+	open    atomic.Int64                     // connections
 	instead atomic.Pointer[http.HandlerFunc] // of the registry
 	takes   atomic.Int64                     // time for an answer
 
@@ -40,6 +42,14 @@ func newFront(t testing.TB, opts ...registry.Option) *front {
 	f.http = httptest.NewUnstartedServer(f)
 	f.Server = registry.New(t, append(opts, registry.WithRealm("http://"+f.http.Listener.Addr().String()+"/token"))...)
 	f.http.Config.ErrorLog = log.New(io.Discard, "", 0)
+	f.http.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			f.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			f.open.Add(-1)
+		}
+	}
 	f.http.Start()
 	t.Cleanup(func() {
 		f.http.CloseClientConnections()

@@ -210,7 +210,11 @@ func TestIdleConnections(t *testing.T) {
 	g := p.gatekeeper(r)
 	g.ask(keys[0])
 	before := r.descriptors()
-	const many = 2000
+	many := 2000
+	if soak > 0 {
+		many = 10_000
+	}
+	began, most := r.resident(), int64(0)
 	conns := make([]net.Conn, many)
 	for i := range conns {
 		conn, err := net.Dial("tcp", r.listen)
@@ -220,6 +224,7 @@ func TestIdleConnections(t *testing.T) {
 		if i%100 == 0 && g.ask(keys[0]).code() != "ok" {
 			t.Error("somebody else is not answered")
 		}
+		most = max(most, r.resident())
 	}
 	for _, conn := range conns {
 		must(t, conn.SetReadDeadline(time.Now().Add(patience)))
@@ -231,4 +236,5 @@ func TestIdleConnections(t *testing.T) {
 		t.Errorf("somebody else gets %q", code)
 	}
 	eventually(t, "descriptors to come back", func() bool { return r.descriptors() <= before+5 })
+	t.Logf("%d connections took %d MiB", many, (most-began)>>20)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/chartseal/chartseal/test/forge"
 )
@@ -208,5 +209,31 @@ func TestReplicasWithDifferentTrust(t *testing.T) {
 	a = p.gatekeeper(one).ask(keys[0])
 	if x, y := a.Response.Items[0].Value, b.Response.Items[0].Value; x.Trust == y.Trust || x.Code != "ok" {
 		t.Errorf("%s is the trust of %s, %s that of %s", x.Trust, x.Code, y.Trust, y.Code)
+	}
+}
+
+// What was under way when another configuration came keeps no connection of
+// the former one once it is over, though it goes on asking.
+func TestReloadKeepsNoConnections(t *testing.T) {
+	p := newPlace(t)
+	p.configure(patient...)
+	keys := p.registry.push("web", 12)
+	r := p.start()
+	g := p.gatekeeper(r)
+	release := p.registry.hold()
+	defer release()
+	answered := make(chan answer)
+	go func() { answered <- g.ask(keys...) }()
+	eventually(t, "the checks to be under way", func() bool { return p.registry.inside.Load() == int64(len(keys)) })
+	replace(t, p.config(), []byte("# another\n"+p.configuration()))
+	eventually(t, "another configuration", func() bool { return len(r.journal.entries("reloaded")) > 0 })
+	release()
+	if a := <-answered; a.outcomes()["verified"] != len(keys) {
+		t.Errorf("answer is %s", a.raw)
+	}
+	over := time.Now()
+	eventually(t, "the connections to be gone", func() bool { return p.registry.open.Load() == 0 })
+	if took := time.Since(over); took > 15*time.Second { // and not after 30, when idle ones end anyway
+		t.Errorf("the connections are gone after %s", took)
 	}
 }
