@@ -81,6 +81,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		(*instead)(w, r)
 		return
 	}
+	f.honest(w, r)
+}
+
+// honest lets the registry answer.
+func (f *front) honest(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.count[r.URL.Path]++
 	f.mu.Unlock()
@@ -108,7 +113,7 @@ func (f *front) hold() (release func()) {
 	f.answer(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-gate:
-			f.Server.ServeHTTP(w, r)
+			f.honest(w, r)
 		case <-r.Context().Done():
 		}
 	})

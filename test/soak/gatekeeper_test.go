@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -29,12 +30,24 @@ func (p *place) gatekeeper(r *process) *gatekeeper {
 	g := &gatekeeper{t: p.t, url: "https://" + r.listen + "/v1/check"}
 	g.certificate.Store(&p.client.Certificate)
 	g.transport = &http.Transport{
-		TLSClientConfig:     p.clientTLS(g.certificate.Load),
+		DialTLSContext:      p.dialer(g),
 		MaxIdleConnsPerHost: 10, IdleConnTimeout: 90 * time.Second,
 	}
 	g.http = &http.Client{Transport: g.transport}
 	p.t.Cleanup(g.transport.CloseIdleConnections)
 	return g
+}
+
+// dialer makes connections a few at a time: a busy machine is too late with some
+// of a thousand handshakes, and the provider waits for three seconds.
+func (p *place) dialer(g *gatekeeper) func(ctx context.Context, network, address string) (net.Conn, error) {
+	turn := make(chan struct{}, 16)
+	dialer := &tls.Dialer{Config: p.clientTLS(g.certificate.Load)}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		return dialer.DialContext(ctx, network, address)
+	}
 }
 
 func (p *place) clientTLS(certificate func() *tls.Certificate) *tls.Config {

@@ -173,7 +173,7 @@ func TestSurplusIsShed(t *testing.T) {
 		crowd(callers, func(i int) {
 			var keys []string
 			for k := range each {
-				keys = append(keys, p.registry.key(fmt.Sprintf("charts/web:1.%d.%d", i, k)))
+				keys = append(keys, p.registry.key(fmt.Sprintf("charts/web:3.%d.%d", i, k)))
 			}
 			a, err := g.try(t.Context(), keys...)
 			mu.Lock()
