@@ -102,11 +102,16 @@ func crowd(n int, do func(i int)) {
 // registry; each is answered or has no verdict, and none is rejected. When
 // time is not scarce all are verified.
 func TestKilledAndAskedForAThousand(t *testing.T) {
-	for name, lines := range map[string][]string{"in Gatekeeper's time": nil, "with patience": patient} {
-		t.Run(name, func(t *testing.T) {
-			p := newPlace(t)
-			p.configure(lines...)
-			keys := p.registry.push("web", 1000)
+	p := newPlace(t)
+	keys := p.registry.push("web", 1000)
+	for _, c := range []struct {
+		name  string
+		lines []string
+	}{{"in Gatekeeper's time", nil}, {"with patience", patient}} {
+		t.Run(c.name, func(t *testing.T) {
+			p.t = t
+			p.configure(c.lines...)
+			p.registry.takes.Store(0)
 			p.killUnderLoad(keys[:8])
 			p.registry.counted()
 			p.registry.takes.Store(int64(10 * time.Millisecond))
@@ -137,7 +142,7 @@ func TestKilledAndAskedForAThousand(t *testing.T) {
 			if peak := p.registry.peak.Load(); peak > 32 || all["rejected"] > 0 || all["verified"]+all["undecided"] != 1000 {
 				t.Errorf("at most %d requests at once, %v", peak, all)
 			}
-			if lines != nil && all["verified"] != 1000 {
+			if c.lines != nil && all["verified"] != 1000 {
 				t.Errorf("%d of 1000 verified", all["verified"])
 			}
 			eventually(t, "the rest to be verified as well", func() bool {
