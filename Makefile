@@ -25,6 +25,11 @@ race: ## Run the same tests under the race detector
 interop: build tools ## Run the tests against real helm, gpg, cosign and registries
 	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal go test -count=1 -timeout 30m ./test/interop/...
 
+soak: build ## Hold the provider that is shipped against a long time of load and change, SOAK=60s
+	CHARTSEAL_SOAK=$(or $(SOAK),60s) CHARTSEAL_PROVIDER_BIN=$(CURDIR)/bin/chartseal-provider go test -count=1 -v -timeout 60m ./test/soak/...
+
+.PHONY: soak
+
 bench: build tools ## Measure against real helm, cosign and Ratify in one run, then our parts alone
 	test/tools/build.sh $(TOOLS) ratify
 	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal CHARTSEAL_PROVIDER_BIN=$(CURDIR)/bin/chartseal-provider go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...

@@ -215,7 +215,9 @@ func (c *Client) roundTrip(ctx context.Context, req request) (*http.Response, er
 	}
 	ctx = x.observe(ctx, req)
 	ctx, cancel := context.WithCancelCause(ctx)
-	resp, err := c.transport.RoundTrip(req.on(ctx))
+	sent := req.on(ctx)
+	sent.Close = c.closed.Load()
+	resp, err := c.transport.RoundTrip(sent)
 	if err != nil {
 		x.broke(ctx, err)
 		err = fault(ctx, req.shown(), err)

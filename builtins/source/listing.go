@@ -24,6 +24,9 @@ type listing[T any] struct {
 	until  time.Time
 }
 
+// absentBytes is about what the error takes that says that there is nothing.
+const absentBytes = 256
+
 // listed gives an answer that is not older than Config.Listings.
 func listed[T any](ctx context.Context, r *repository, name string, size func(T) int, ask func(context.Context) (T, error)) (T, time.Time, error) {
 	kind := "listing " + r.view
@@ -39,7 +42,11 @@ func listed[T any](ctx context.Context, r *repository, name string, size func(T)
 			return listing[T]{value: value, until: until}, err
 		}
 		l := listing[T]{value, err, until}
-		r.client.memory.StoreFor(kind, name, l, int64(size(value)), until.Sub(r.client.config.Clock()))
+		bytes := size(value)
+		if err != nil {
+			bytes += absentBytes
+		}
+		r.client.memory.StoreFor(kind, name, l, int64(bytes), until.Sub(r.client.config.Clock()))
 		return l, nil
 	})
 	if builtins.CodeOf(err).Outcome() != builtins.Undecided {

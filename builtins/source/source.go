@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -91,6 +92,7 @@ type Dialer interface {
 type Client struct {
 	config    Config
 	transport *http.Transport
+	closed    *atomic.Bool
 	gates     *gates
 	circuits  *circuits
 	memory    *memory
@@ -132,6 +134,7 @@ func New(config Config) (*Client, error) {
 	}
 	c := &Client{
 		config:    config,
+		closed:    new(atomic.Bool),
 		gates:     newGates(config.Limits),
 		circuits:  newCircuits(config.Breaker, config.Clock),
 		memory:    newMemory(config.CacheBytes, config.Clock),
@@ -145,8 +148,12 @@ func New(config Config) (*Client, error) {
 	return c, nil
 }
 
-// Close ends the connections that are idle. The client stays usable.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close ends the connections that are idle, and keeps none of the requests that
+// begin later. The client stays usable.
+func (c *Client) Close() {
+	c.closed.Store(true)
+	c.transport.CloseIdleConnections()
+}
 
 // Stats are counted since the client was made, over all its views.
 type Stats struct {

@@ -341,6 +341,32 @@ func TestFetch(t *testing.T) {
 	wantCode(t, err, builtins.TooLarge)
 }
 
+// A client that was closed is still good for verdicts, and keeps no connection.
+func TestClosed(t *testing.T) {
+	w := newWorld(t)
+	client := newClient(t, insecure(w.Server))
+	view := client.Allowing([]string{"127.0.0.1"})
+	for _, closed := range []bool{false, true} {
+		if closed {
+			client.Close()
+		}
+		for _, from := range []builtins.Source{client, view} {
+			got, err := readArchive(t.Context(), from, w.byTag(t))
+			wantBytes(t, got, err, archive)
+		}
+		if open, _ := w.Connections(); open == 0 && !closed {
+			t.Error("no connection is kept while it might serve")
+		}
+	}
+	for range 500 {
+		if open, _ := w.Connections(); open == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("a connection is kept that serves nobody")
+}
+
 func TestNewWantsTime(t *testing.T) {
 	t.Parallel()
 	if _, err := source.New(source.Config{}); err == nil {

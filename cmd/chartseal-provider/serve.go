@@ -54,7 +54,7 @@ func serve(ctx context.Context, o options) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	go watch(ctx, l.files, hangup, l.reload)
-	o.log.Info("serving", slog.String("listen", listener.Addr().String()), slog.String("version", version),
+	o.log.Info("serving", slog.String("listen", listener.Addr().String()), slog.String("health", addressOf(health)), slog.String("version", version),
 		slog.String("trust", l.now.Load().trust.Digest()), slog.Uint64("generation", l.provider.Generation()))
 	server := &provider.Server{
 		Provider: l.provider, TLS: l.tls, Log: o.log, Drain: o.drain,
@@ -70,6 +70,14 @@ func serve(ctx context.Context, o options) error {
 	}
 	o.log.Info("stopped")
 	return nil
+}
+
+// addressOf is where a listener listens, "" if there is none.
+func addressOf(listener net.Listener) string {
+	if listener == nil {
+		return ""
+	}
+	return listener.Addr().String()
 }
 
 func newRegistry() *prometheus.Registry {
