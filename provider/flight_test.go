@@ -216,3 +216,33 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 	eventually(t, "all checks end", func() bool { return f.now.Load() == 0 })
 }
+
+// S24: a wall clock that steps back an hour moves what verdicts are about, and
+// neither how long they serve nor how long anybody waits.
+func TestS24ClockStepsBack(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	b := hurried()
+	var stepped atomic.Bool
+	b.Now = func() time.Time {
+		if stepped.Load() {
+			return time.Now().Add(-time.Hour).Round(0)
+		}
+		return time.Now().Round(0)
+	}
+	p := newProvider(f, b)
+	k, slow := key(`{}`, good), key(`{"wait":"until told"}`, good)
+	ask(t, p, k)
+	stepped.Store(true)
+	if got := ask(t, p, k).verdicts()[k]; got != "ok" || f.calls.Load() != 1 {
+		t.Errorf("got %q by %d checks, want it remembered", got, f.calls.Load())
+	}
+	if r := ask(t, p, slow); len(r.Response.Items) > 0 || !strings.Contains(r.Response.SystemError, "timeout") {
+		t.Errorf("the slow check: %+v", r.Response)
+	}
+	close(f.resume)
+	eventually(t, "it is found done", func() bool { return ask(t, p, slow).verdicts()[slow] == "ok" })
+	if f.calls.Load() != 2 {
+		t.Errorf("%d checks, want each once", f.calls.Load())
+	}
+}
