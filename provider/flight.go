@@ -36,7 +36,9 @@ func (p *Provider) join(w *world, q question, r *request) (*flight, *verdict) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if f, ok := w.flights[q.key]; ok {
-		f.waiters.Add(1)
+		if f.waiters.Add(1) == 1 {
+			p.schedule.again(f, r)
+		}
 		return f, nil
 	}
 	if v := w.known(q.key); v != nil {
@@ -57,7 +59,7 @@ func (p *Provider) join(w *world, q question, r *request) (*flight, *verdict) {
 func (p *Provider) run(f *flight) {
 	ctx, cancel := context.WithTimeout(context.Background(), f.world.Background)
 	defer cancel()
-	t := &turn{end: func() { p.schedule.done(f) }, giveUp: cancel}
+	t := &turn{flight: f, giveUp: cancel}
 	late := time.AfterFunc(f.world.Key, func() { t.overrun(p.schedule) })
 	ctx, end := p.tracing.key(ctx, f)
 	v := p.judge(ctx, f)
@@ -70,7 +72,8 @@ func (p *Provider) run(f *flight) {
 // A turn is a flight's among those that run: it is given back once, early or
 // at the end.
 type turn struct {
-	end, giveUp func()
+	flight *flight
+	giveUp func()
 
 	mu     sync.Mutex
 	over   bool // given back
@@ -84,10 +87,10 @@ func (t *turn) overrun(s *schedule) {
 		return
 	}
 	t.over = true
-	t.end()
-	if t.behind = s.goOn(); !t.behind {
+	if t.behind = s.goOn(t.flight); !t.behind {
 		t.giveUp()
 	}
+	s.done(t.flight)
 }
 
 func (t *turn) landed(s *schedule) {
@@ -95,9 +98,9 @@ func (t *turn) landed(s *schedule) {
 	defer t.mu.Unlock()
 	switch {
 	case t.behind:
-		s.ended()
+		s.ended(t.flight)
 	case !t.over:
-		t.end()
+		s.done(t.flight)
 	}
 	t.over = true
 }

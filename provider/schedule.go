@@ -16,6 +16,7 @@ const (
 	mostWaiting        = 4096 // checks that wait for their turn, in all
 	mostWaitingPerHost = 1024
 	mostBehind         = 64 // checks that go on though their time is over
+	mostBehindPerHost  = 16
 )
 
 // A schedule gives checks their turns: hosts in turn, and of one host the
@@ -38,6 +39,7 @@ type lane struct {
 	host    string
 	running int
 	waiting int
+	behind  int
 	batches []*batch
 	late    []*flight // that nobody waits for any more
 }
@@ -143,29 +145,50 @@ func (s *schedule) done(f *flight) {
 	s.dispatch()
 }
 
+// again is for a check that somebody asks for anew: if it was passed over since
+// nobody waited, it has its turn among what r asks for.
+func (s *schedule) again(f *flight, r *request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.hosts[f.question.host()]
+	if l == nil {
+		return
+	}
+	if i := slices.Index(l.late, f); i >= 0 {
+		l.late = slices.Delete(l.late, i, i+1)
+		l.waiting--
+		f.request = r
+		l.add(f)
+	}
+}
+
 // leave forgets a lane that has nothing any more: hosts are named by whoever
 // writes references.
 func (s *schedule) leave(l *lane) {
-	if l.running == 0 && l.waiting == 0 {
+	if l.running == 0 && l.waiting == 0 && l.behind == 0 {
 		delete(s.hosts, l.host)
 	}
 }
 
-// goOn lets a check go on without a turn, if not too many do.
-func (s *schedule) goOn() bool {
+// goOn lets a check go on without its turn, if not too many do, of all or of
+// its host: one that sends a byte now and then holds up no more than itself.
+func (s *schedule) goOn(f *flight) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.behind >= mostBehind {
+	if s.behind >= mostBehind || f.lane.behind >= mostBehindPerHost {
 		return false
 	}
 	s.behind++
+	f.lane.behind++
 	return true
 }
 
-func (s *schedule) ended() {
+func (s *schedule) ended(f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.behind--
+	f.lane.behind--
+	s.leave(f.lane)
 }
 
 // load is how many checks run, with a turn or beyond it, and how many wait.

@@ -25,6 +25,7 @@ type Material struct {
 type TLS struct {
 	now     func() time.Time
 	current atomic.Pointer[tlsState]
+	made    atomic.Uint64 // clients so far
 }
 
 // A tlsState is never changed.
@@ -37,7 +38,7 @@ type tlsState struct {
 type clients struct {
 	roots    []root
 	names    []string
-	distinct uint64 // another number for other clients
+	distinct uint64 // another number for other clients, also where nobody was asked for in between
 }
 
 // A root that is no longer configured serves for a while: its successor may
@@ -94,12 +95,11 @@ func (t *TLS) accept(m Material) (*clients, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := &clients{names: m.ClientNames}
+	next := &clients{names: m.ClientNames, distinct: t.made.Add(1)}
 	for _, authority := range authorities {
 		next.roots = append(next.roots, root{certificate: authority})
 	}
 	if before := t.current.Load(); before != nil && before.clients != nil {
-		next.distinct = before.clients.distinct + 1
 		next.inherit(before.clients, t.now())
 	}
 	return next, nil
@@ -205,14 +205,17 @@ func (t *TLS) admit(conn *tls.ConnectionState) (admission, error) {
 	for _, certificate := range conn.PeerCertificates[1:] {
 		intermediates.AddCert(certificate)
 	}
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+	chains, err := leaf.Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	if err != nil {
 		return admission{}, fmt.Errorf("client's certificate: %w", err)
 	}
 	if !slices.ContainsFunc(leaf.DNSNames, func(name string) bool { return slices.Contains(c.names, name) }) {
 		return admission{}, errors.New("client's certificate has none of the names that are answered")
 	}
-	if leaf.NotAfter.Before(until) {
-		until = leaf.NotAfter
+	for _, certificate := range chains[0] { // another chain may last longer: then it is found next time
+		if certificate.NotAfter.Before(until) {
+			until = certificate.NotAfter
+		}
 	}
 	return admission{c.distinct, until}, nil
 }

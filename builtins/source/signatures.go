@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
 )
@@ -48,11 +46,11 @@ func (a *ociChart) Signed(ctx context.Context, elsewhere chartref.Ref) builtins.
 	look := &search{repo: repo, subject: a.digest, bytes: repo.client.config.Limits.Signature / 2}
 	signed.Places = make([]builtins.SignaturePlace, 2)
 	var until [2]time.Time
-	var all errgroup.Group
-	all.Go(func() error { signed.Places[0], until[0] = look.bundles(ctx); return nil })
-	all.Go(func() error { signed.Places[1], until[1] = look.simpleSignings(ctx); return nil })
-	all.Go(func() error { signed.Name, signed.Version, signed.Unnamed = a.name(ctx); return nil })
-	_ = all.Wait()
+	var all group
+	all.do(func() { signed.Places[0], until[0] = look.bundles(ctx) })
+	all.do(func() { signed.Places[1], until[1] = look.simpleSignings(ctx) })
+	all.do(func() { signed.Name, signed.Version, signed.Unnamed = a.name(ctx) })
+	all.wait()
 	repo.secrets().fromPlaces(signed.Places)
 	if elsewhere.Host == "" {
 		signed.Fresh = slices.MinFunc(until[:], time.Time.Compare).Sub(repo.client.config.Clock())
@@ -164,12 +162,12 @@ func (s *search) manifestsOf(ctx context.Context, manifests []descriptor) (blobs
 
 // each calls do for 0 to n-1, several at once.
 func (s *search) each(n int, do func(i int)) {
-	var group errgroup.Group
-	group.SetLimit(parallel)
+	var all group
+	all.all.SetLimit(parallel)
 	for i := range n {
-		group.Go(func() error { do(i); return nil })
+		all.do(func() { do(i) })
 	}
-	_ = group.Wait()
+	all.wait()
 }
 
 // bundleOf is the layer of a manifest that is a bundle.
