@@ -20,6 +20,7 @@ type metrics struct {
 	requests      *prometheus.CounterVec
 	request       prometheus.Histogram
 	keys          prometheus.Histogram
+	refused       *prometheus.CounterVec
 }
 
 // Buckets are those of 0.5 ms to 10 s; who reads native histograms gets these
@@ -43,7 +44,8 @@ func newMetrics(register prometheus.Registerer, p *Provider) *metrics {
 		request:       prometheus.NewHistogram(histogram("chartseal_provider_request_duration_seconds", "Time until a request had its answer.")),
 		keys:          prometheus.NewHistogram(prometheus.HistogramOpts{Name: "chartseal_provider_keys_per_request", Help: "Distinct keys of a request.", Buckets: []float64{0, 1, 2, 4, 8, 16, 32, 64}}),
 	}
-	register.MustRegister(m.verifications, m.verification, m.requests, m.request, m.keys,
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "chartseal_clients_refused_total", Help: "Connections that were not answered, by what is wrong with the client's certificate."}, []string{"reason"})
+	register.MustRegister(m.refused, m.verifications, m.verification, m.requests, m.request, m.keys,
 		counter("chartseal_shed_total", "Checks refused because too many waited.", func() int64 { return p.schedule.shed.Load() }),
 		counter("chartseal_panics_total", "Checks that panicked.", builtins.Panics),
 		gauge("chartseal_inflight", "Checks under way.", func() float64 { running, _ := p.schedule.load(); return float64(running) }),

@@ -43,6 +43,8 @@ type Provider struct {
 	schedule *schedule
 	world    atomic.Pointer[world]
 	worlds   atomic.Uint64
+
+	hits, misses, evicted atomic.Uint64
 }
 
 // New makes a provider that answers on a basis.
@@ -63,20 +65,24 @@ func New(config Config, basis Basis) *Provider {
 // Use answers on another basis from now on. Requests that came before end on
 // theirs; nothing that was found out on it serves those that come after.
 func (p *Provider) Use(basis Basis) {
-	p.world.Store(newWorld(basis, p.worlds.Add(1)))
+	before := p.world.Swap(newWorld(basis, p.worlds.Add(1)))
+	if before != nil && before.verdicts != nil {
+		p.evicted.Add(before.verdicts.Stats().Evictions)
+	}
 }
 
 // Generation counts the bases so far.
 func (p *Provider) Generation() uint64 { return p.world.Load().generation }
 
-// Remembered counts how verdicts were looked up on this basis, and gives the
-// bytes that they take.
-func (p *Provider) Remembered() (stats.Stats, uint64) {
-	w := p.world.Load()
-	if w.verdicts == nil {
-		return stats.Stats{}, 0
+// Remembered counts how verdicts were looked up, once for each key, and gives
+// the bytes that those of this basis take.
+func (p *Provider) Remembered() (looked stats.Stats, bytes uint64) {
+	looked = stats.Stats{Hits: p.hits.Load(), Misses: p.misses.Load(), Evictions: p.evicted.Load()}
+	if w := p.world.Load(); w.verdicts != nil {
+		looked.Evictions += w.verdicts.Stats().Evictions
+		bytes = w.verdicts.WeightedSize()
 	}
-	return w.verdicts.Stats(), w.verdicts.WeightedSize()
+	return looked, bytes
 }
 
 // answer gives every key its verdict, in time. What is under way then goes on
@@ -139,8 +145,10 @@ type answer struct {
 
 func (p *Provider) ask(w *world, key string, r *request) (a answer) {
 	if v := w.known(key); v != nil {
+		p.hits.Add(1)
 		return answer{verdict: v, remembered: true}
 	}
+	p.misses.Add(1)
 	q, err := parseKey(p.checks, key)
 	if err != nil {
 		return answer{verdict: p.verdict(key, "", builtins.Verdict(err), time.Time{})}

@@ -11,6 +11,10 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/chartseal/chartseal/builtins"
 )
 
 // The bounds of a connection. Gatekeeper keeps idle ones for 90 seconds.
@@ -38,6 +42,7 @@ type Server struct {
 // Serve answers on both listeners until ctx ends, and then finishes what was
 // asked. health may be nil. It closes the listeners.
 func (s *Server) Serve(ctx context.Context, listener, health net.Listener) error {
+	s.TLS.Refused = s.refused()
 	checks := s.server(s.guarded(), true)
 	failed := make(chan error, 2)
 	go func() { failed <- checks.Serve(tls.NewListener(listener, s.TLS.Config())) }()
@@ -57,6 +62,18 @@ func (s *Server) Serve(ctx context.Context, listener, health net.Listener) error
 	defer cancel()
 	err := checks.Shutdown(end)
 	return errors.Join(err, aside.Close())
+}
+
+// refused counts each client that is not answered, and logs one a second: whoever
+// reaches the port can be one.
+func (s *Server) refused() func(net.Addr, Refusal) {
+	seldom := rate.Sometimes{Interval: time.Second}
+	return func(client net.Addr, why Refusal) {
+		s.Provider.metrics.refused.WithLabelValues(why.Reason).Inc()
+		seldom.Do(func() {
+			s.Log.Warn("client is not answered", slog.String("client", client.String()), slog.String("reason", builtins.Printable(why.Text)))
+		})
+	}
 }
 
 // server is one that cannot be kept busy by who sends slowly. The time for the
@@ -84,6 +101,7 @@ func (s *Server) guarded() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		known, _ := r.Context().Value(admissionKey{}).(*atomic.Pointer[admission])
 		if err := s.TLS.admitted(r.TLS, known); err != nil {
+			s.Log.Warn("client is no longer answered", slog.String("client", r.RemoteAddr), slog.String("reason", builtins.Printable(err.Error())))
 			w.Header().Set("Connection", "close")
 			w.Header().Set("Content-Type", "application/json")
 			status, body := refuse(http.StatusForbidden, err)

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,22 @@ type TLS struct {
 	now     func() time.Time
 	current atomic.Pointer[tlsState]
 	made    atomic.Uint64 // clients so far
+
+	// Refused is told of each client that is not answered; nil is nobody.
+	Refused func(client net.Addr, why Refusal)
 }
+
+// A Refusal is why a client is not answered. Its reason is from a closed set.
+type Refusal struct{ Reason, Text string }
+
+func (r Refusal) Error() string { return r.Text }
+
+// The reasons of refusals.
+const (
+	NoCertificate  = "no_certificate"
+	OtherAuthority = "authority" // or expired, or not for clients
+	OtherName      = "name"
+)
 
 // A tlsState is never changed.
 type tlsState struct {
@@ -146,24 +162,34 @@ func (t *TLS) NotAfter() time.Time { return t.current.Load().certificate.Leaf.No
 func (t *TLS) Config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.config(), nil },
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return t.config(hello.Conn.RemoteAddr()), nil
+		},
 	}
 }
 
-func (t *TLS) config() *tls.Config {
+func (t *TLS) config(client net.Addr) *tls.Config {
 	state := t.current.Load()
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, SessionTicketsDisabled: true,
 		Certificates: []tls.Certificate{state.certificate},
 	}
 	if state.clients != nil {
-		config.ClientAuth = tls.RequireAnyClientCert // which admit judges, now and again later
+		config.ClientAuth = tls.RequestClientCert // whether there is one admit judges, now and again later
 		config.VerifyConnection = func(conn tls.ConnectionState) error {
 			_, err := t.admit(&conn)
+			t.tell(client, err)
 			return err
 		}
 	}
 	return config
+}
+
+func (t *TLS) tell(client net.Addr, err error) {
+	var why Refusal
+	if errors.As(err, &why) && t.Refused != nil {
+		t.Refused(client, why)
+	}
 }
 
 // An admission is that a client is accepted.
@@ -197,7 +223,7 @@ func (t *TLS) admit(conn *tls.ConnectionState) (admission, error) {
 		return admission{until: now}, nil
 	}
 	if conn == nil || len(conn.PeerCertificates) == 0 {
-		return admission{}, errors.New("client shows no certificate")
+		return admission{}, Refusal{NoCertificate, "client shows no certificate"}
 	}
 	leaf := conn.PeerCertificates[0]
 	pool, until := c.pool(now)
@@ -207,10 +233,10 @@ func (t *TLS) admit(conn *tls.ConnectionState) (admission, error) {
 	}
 	chains, err := leaf.Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	if err != nil {
-		return admission{}, fmt.Errorf("client's certificate: %w", err)
+		return admission{}, Refusal{OtherAuthority, "client's certificate: " + err.Error()}
 	}
 	if !slices.ContainsFunc(leaf.DNSNames, func(name string) bool { return slices.Contains(c.names, name) }) {
-		return admission{}, errors.New("client's certificate has none of the names that are answered")
+		return admission{}, Refusal{OtherName, fmt.Sprintf("client's certificate is for %q, want one of %q", leaf.DNSNames[:min(len(leaf.DNSNames), 8)], c.names)}
 	}
 	for _, certificate := range chains[0] { // another chain may last longer: then it is found next time
 		if certificate.NotAfter.Before(until) {

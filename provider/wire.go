@@ -49,7 +49,7 @@ func parseRequest(body []byte) ([]string, error) {
 	case err != nil:
 		return nil, errors.New("body is no ProviderRequest, whose keys are strings")
 	case wire.APIVersion != wireVersion || wire.Kind != requestKind:
-		return nil, fmt.Errorf("body is %q %q, want %q %q", builtins.Clip(wire.APIVersion), builtins.Clip(wire.Kind), wireVersion, requestKind)
+		return nil, fmt.Errorf("apiVersion and kind are %q and %q, want %q and %q", builtins.Clip(wire.APIVersion), builtins.Clip(wire.Kind), wireVersion, requestKind)
 	case wire.Request == nil || wire.Request.Keys == nil:
 		return nil, errors.New("request has no list of keys")
 	}

@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -34,7 +36,7 @@ type TLS struct {
 // Clients says whose certificates are accepted.
 type Clients struct {
 	CAFile          string   `json:"ca_file" doc:"PEM of the authorities that sign clients' certificates; reread when it changes, and what it no longer holds is accepted for ten more minutes"`
-	Names           []string `json:"names" doc:"DNS names of which a client's certificate must have one"`
+	Names           []string `json:"names" doc:"whole DNS names, of which a client's certificate must have one; that of Gatekeeper's webhook by default, gatekeeper-webhook-service.gatekeeper-system.svc"`
 	Unauthenticated bool     `json:"unauthenticated" doc:"answer anybody who reaches the port"`
 }
 
@@ -92,6 +94,14 @@ func LoadProvider(path string) (*Config, error) {
 	return config, nil
 }
 
+// Answers are the names of clients that are answered; nil is anybody.
+func (s Server) Answers() []string {
+	if s.Clients.Unauthenticated {
+		return nil
+	}
+	return s.Clients.Names
+}
+
 // addRedis makes what the files of the shared cache hold part of the digest.
 func (c *Config) addRedis() error {
 	if c.Cache.Redis == nil {
@@ -121,11 +131,18 @@ func (Server) Read(path string) ([]byte, error) { return readRegular(path, maxFi
 
 func (s Server) check() error {
 	for _, address := range []struct{ field, value string }{{"listen", s.Listen}, {"health", s.Health}} {
-		if _, _, err := net.SplitHostPort(address.value); err != nil && (address.value != "" || address.field == "listen") {
+		if !isListenAddress(address.value) && (address.value != "" || address.field == "listen") {
 			return fmt.Errorf("server.%s is %q, want host:port or :port", address.field, address.value)
 		}
 	}
+	for i, name := range s.Clients.Names {
+		if name == "" || strings.ContainsAny(name, "*/: ") {
+			return fmt.Errorf("server.clients.names[%d] is %q, want a whole DNS name as certificates have it, without wildcard", i, name)
+		}
+	}
 	switch {
+	case s.Listen == s.Health && !strings.HasSuffix(s.Listen, ":0"):
+		return fmt.Errorf("server.listen and server.health are both %s, want two addresses", s.Listen)
 	case s.TLS.CertFile == "" || s.TLS.KeyFile == "":
 		return errors.New("server.tls needs cert_file and key_file: Gatekeeper speaks to providers by https only")
 	case s.Clients.Unauthenticated && s.Clients.CAFile != "":
@@ -136,6 +153,12 @@ func (s Server) check() error {
 		return errors.New("server.clients.names is empty, so nobody could ask; an authority alone signs others as well")
 	}
 	return nil
+}
+
+func isListenAddress(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	_, number := strconv.ParseUint(port, 10, 16)
+	return err == nil && number == nil
 }
 
 // ordered wants each time below the next, so that each gives up before the one
@@ -150,7 +173,7 @@ func (c *Config) ordered() error {
 	}
 	for i, t := range times[1:] {
 		if before := times[i]; before.value >= t.value {
-			return fmt.Errorf("%s is %s and %s is %s, want the first to be less: whoever waits must wait longer", before.field, time.Duration(before.value), t.field, time.Duration(t.value))
+			return fmt.Errorf("%s is %s and %s is %s, want the first to be less, since whoever waits must wait longer: lower it, or raise the second", before.field, time.Duration(before.value), t.field, time.Duration(t.value))
 		}
 	}
 	for _, t := range times[3:] {

@@ -101,6 +101,19 @@ func (l *loaded) files(path string) []string {
 	return slices.DeleteFunc(all, func(path string) bool { return path == "" })
 }
 
+// use gives what the files of a server hold to whoever takes it, and names the
+// files where he does not.
+func use(server config.Server, take func(provider.Material) error) error {
+	m, err := material(server)
+	if err == nil {
+		err = take(m)
+	}
+	if err != nil {
+		return fmt.Errorf("server.tls (%s, %s) and server.clients (%s): %w", server.TLS.CertFile, server.TLS.KeyFile, server.Clients.CAFile, err)
+	}
+	return nil
+}
+
 // material reads the certificates that a configuration names.
 func material(server config.Server) (m provider.Material, err error) {
 	read := func(path string) (raw []byte) {

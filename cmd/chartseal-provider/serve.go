@@ -55,7 +55,7 @@ func serve(ctx context.Context, o options) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	go watch(ctx, l.files, hangup, l.reload)
 	o.log.Info("serving", slog.String("listen", listener.Addr().String()), slog.String("health", addressOf(health)), slog.String("version", version),
-		slog.String("trust", l.now.Load().trust.Digest()), slog.Uint64("generation", l.provider.Generation()))
+		slog.String("trust_directory", l.now.Load().trust.Digest()), slog.Any("clients", l.now.Load().config.Server.Answers()), slog.Uint64("generation", l.provider.Generation()))
 	server := &provider.Server{
 		Provider: l.provider, TLS: l.tls, Log: o.log, Drain: o.drain,
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
@@ -107,13 +107,13 @@ func newLive(path string, log *slog.Logger, o *observer) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := material(now.config.Server)
+	var tls *provider.TLS
+	err = use(now.config.Server, func(m provider.Material) (err error) {
+		tls, err = provider.NewTLS(m)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("server: %w", err)
-	}
-	tls, err := provider.NewTLS(m)
-	if err != nil {
-		return nil, fmt.Errorf("server: %w", err)
+		return nil, err
 	}
 	l := &live{path: path, log: log, observer: o, tls: tls}
 	l.now.Store(now)
@@ -151,6 +151,9 @@ func (l *live) reload() error {
 		l.log.Error("what has changed cannot be used; what was there before stays in use", slog.String("error", err.Error()))
 		return err
 	}
+	if !l.good.Load() {
+		l.log.Info("what the files hold can be used again")
+	}
 	l.found(true)
 	return nil
 }
@@ -170,17 +173,17 @@ func (l *live) reloadBasis() error {
 	if a, b := next.config.Server, before.config.Server; a.Listen != b.Listen || a.Health != b.Health {
 		l.log.Warn("server.listen and server.health change at the next start only")
 	}
-	l.log.Info("reloaded", slog.Uint64("generation", l.provider.Generation()), slog.String("trust", next.trust.Digest()))
+	l.log.Info("reloaded", slog.Uint64("generation", l.provider.Generation()), slog.String("trust_directory", next.trust.Digest()), slog.Any("clients", next.config.Server.Answers()))
 	return nil
 }
 
 func (l *live) reloadTLS() error {
-	m, err := material(l.now.Load().config.Server)
-	if err == nil {
-		err = l.tls.Use(m)
+	before := l.tls.NotAfter()
+	if err := use(l.now.Load().config.Server, l.tls.Use); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("server: %w", err)
+	if after := l.tls.NotAfter(); !after.Equal(before) {
+		l.log.Info("another serving certificate", slog.Time("not_after", after))
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func (o *rotation) rotate(epoch int64) {
 func (o *rotation) arrived(reloads int) bool {
 	all := append(o.r.journal.entries("serving"), o.r.journal.entries("reloaded")...)
 	last := all[len(all)-1]
-	if all[reloads]["trust"] == last["trust"] {
+	if all[reloads]["trust_directory"] == last["trust_directory"] {
 		return false
 	}
 	if generation := o.r.metrics()["chartseal_config_generation"]; generation < last["generation"].(float64) {

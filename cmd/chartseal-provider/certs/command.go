@@ -90,6 +90,7 @@ func (o *options) run(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "wrote ca.crt, tls.crt and tls.key into %s; the caBundle for a Provider is\n", o.out)
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), base64.StdEncoding.EncodeToString(bundle))
 		return err
 	}
