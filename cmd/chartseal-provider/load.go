@@ -63,7 +63,9 @@ func (l *loaded) connect(log *slog.Logger, o *observer) (err error) {
 		l.shared = shared.New(shared.Config{Address: r.Address, Username: r.Username, Password: password, TLS: trusted, Log: log})
 		from.Shared = l.shared
 	}
-	l.client, err = source.New(from)
+	if l.client, err = source.New(from); err != nil && l.shared != nil {
+		l.shared.Close() // a configuration that is refused is tried again and again
+	}
 	return err
 }
 

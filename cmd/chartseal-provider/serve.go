@@ -36,6 +36,8 @@ type options struct {
 func serve(ctx context.Context, o options) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // from now on, lest one that comes early ends us
 	registry := newRegistry()
 	traces, flush, err := tracers(ctx, o.log)
 	if err != nil {
@@ -51,8 +53,6 @@ func serve(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
 	go watch(ctx, l.files, hangup, l.reload)
 	o.log.Info("serving", slog.String("listen", listener.Addr().String()), slog.String("health", addressOf(health)), slog.String("version", version),
 		slog.String("trust_directory", l.now.Load().trust.Digest()), slog.Any("clients", l.now.Load().config.Server.Answers()), slog.Uint64("generation", l.provider.Generation()))

@@ -59,9 +59,10 @@ func look(w io.Writer, path string, depth int) {
 // watch calls reload after files have changed, until ctx ends, and at once when
 // it is asked to. files are asked for each time: a reload may change them. A
 // reload that fails is tried again after a while, though nothing changes: files
-// may have been in the middle of it.
+// may have been in the middle of it. The first look finds a change in any case:
+// what the files were when they were read for the first time, nobody knows.
 func watch(ctx context.Context, files func() []string, ask <-chan os.Signal, reload func() error) {
-	known := fingerprint(files()...)
+	known := ""
 	tick := time.NewTicker(often)
 	defer tick.Stop()
 	var again time.Time
