@@ -98,7 +98,7 @@ func (p *Provider) answer(ctx context.Context, keys []string) (items [][]byte, s
 		v.tell(ctx, took, a.cache(), w.generation)
 		p.metrics.answered(v.check, a.cache(), took)
 		if v.report.Outcome == builtins.Undecided {
-			open = append(open, fmt.Sprintf("%s %s: %s", v.check, v.report.Ref, v.report.Code))
+			open = append(open, fmt.Sprintf("%s %s: %s", v.check, builtins.Clip(v.report.Ref), v.report.Code))
 		} else {
 			items = append(items, v.item)
 		}

@@ -46,9 +46,15 @@ func newMemory(bytes int64, clock func() time.Time) *memory {
 	return &memory{now: clock, cache: otter.Must(&otter.Options[memoryKey, memorized]{
 		StatsRecorder: stats.NewCounter(),
 		MaximumWeight: uint64(bytes),
-		Weigher:       func(key memoryKey, m memorized) uint32 { return weight(m.size + int64(len(key.kind)+len(key.key))) },
+		Weigher: func(key memoryKey, m memorized) uint32 {
+			return weight(overhead + m.size + int64(len(key.kind)+len(key.key)))
+		},
 	})}
 }
+
+// overhead is about what an entry takes beside its value and its key: what the
+// cache has for it, and why there is nothing. Values may be as small as that.
+const overhead = 512
 
 // weight is at least 1, since otter never evicts what weighs nothing.
 func weight(size int64) uint32 { return uint32(min(max(size, 1), math.MaxUint32)) }
