@@ -62,9 +62,14 @@ func (env *Env) Once(ctx context.Context, ref chartref.Ref, rep *Report, judge f
 }
 
 // verdictKey is everything that decides but for what is listed. The URL stands
-// beside the canonical form, which does not show a query.
+// beside the canonical form, which does not show a query. Where all trust has a
+// digest, names included, that stands beside the one of what decides: keys may
+// have exchanged their names, by which a report calls them.
 func (env *Env) verdictKey(ref chartref.Ref, rep *Report) string {
 	parts := []string{env.call.builtin, SHA256(env.call.opts), ref.String(), ref.URL, rep.Digest, rep.Trust}
+	if named, ok := env.Trust.(interface{ Digest() string }); ok {
+		parts = append(parts, named.Digest())
+	}
 	return SHA256(fmt.Appendf(nil, "%q", parts))
 }
 

@@ -280,6 +280,19 @@ func TestS8UndecidedIsNoItem(t *testing.T) {
 	}
 }
 
+// However long references are, systemError is short, and names the first of them.
+func TestSystemErrorIsShort(t *testing.T) {
+	t.Parallel()
+	var keys []string
+	for i := range 64 {
+		keys = append(keys, key(`{"code":"unavailable"}`, fmt.Sprintf(`"https://reg%02d.example.com/%s/web-1.2.3.tgz"`, i, strings.Repeat("x", 4000))))
+	}
+	says := ask(t, newProvider(newFake(), basis()), keys...).Response.SystemError
+	if len(says) > 4<<10 || !strings.Contains(says, "https://reg00.example.com/x") || !strings.HasSuffix(says, "and 56 more") {
+		t.Errorf("%d bytes: %.300s", len(says), says)
+	}
+}
+
 // A check that panics is undecided, and the others are answered.
 func TestPanicIsUndecided(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/chartref"
+	"github.com/chartseal/chartseal/builtins/cosign"
 	"github.com/chartseal/chartseal/test/forge"
 	"github.com/chartseal/chartseal/test/registry"
 	"github.com/chartseal/chartseal/test/vsig"
@@ -194,4 +196,31 @@ func TestSignatureRepositoryIsPermittedToEach(t *testing.T) {
 	expect(t, w.call(w.ref(), elsewhere), builtins.OK)
 	w.env.Source = w.env.Source.Allowing([]string{"127.0.0.1"})
 	expect(t, w.call(w.ref(), elsewhere), builtins.SourceDenied)
+}
+
+// A directory is trust of which one digest is known, names included.
+type directory struct{ trust }
+
+func (d directory) Digest() string { return builtins.SHA256(marshal(d.keys)) }
+
+// TestExchangedNamesAct has two keys change their names: what is trusted stays
+// the same, and who is said to have signed does not.
+func TestExchangedNamesAct(t *testing.T) {
+	w := newRemembering(t)
+	w.sign(1, 0)
+	w.trust.keys["second"] = stranger.PublicKey()
+	w.env.Trust = directory{w.trust}
+	either := marshal(object{"public_keys": []string{"release", "second"}})
+	signer := func() string {
+		rep := cosign.Verify.Call(t.Context(), w.env, chartref.Parse(w.ref()), either)
+		expect(t, rep, builtins.OK)
+		return signers(rep)[0].Name
+	}
+	if name := signer(); name != "release" {
+		t.Errorf("signed by %q", name)
+	}
+	w.trust.keys["release"], w.trust.keys["second"] = w.trust.keys["second"], w.trust.keys["release"]
+	if name := signer(); name != "second" {
+		t.Errorf("signed by %q, which is now the name of another key", name)
+	}
 }

@@ -47,15 +47,14 @@ func newMemory(bytes int64, clock func() time.Time) *memory {
 		StatsRecorder: stats.NewCounter(),
 		MaximumWeight: uint64(bytes),
 		Weigher: func(key memoryKey, m memorized) uint32 {
-			return weight(perEntry + m.size + int64(len(key.kind)+len(key.key)))
+			return weight(overhead + m.size + int64(len(key.kind)+len(key.key)))
 		},
 	})}
 }
 
-// perEntry is what an entry takes beside its value: a node, its place in a map
-// and in the order of use, and what boxes the value. Whoever writes references
-// can have any number of entries made that hold next to nothing.
-const perEntry = 256
+// overhead is about what an entry takes beside its value and its key: what the
+// cache has for it, and why there is nothing. Values may be as small as that.
+const overhead = 512
 
 // weight is at least 1, since otter never evicts what weighs nothing.
 func weight(size int64) uint32 { return uint32(min(max(size, 1), math.MaxUint32)) }
