@@ -5,7 +5,6 @@ package source_test
 import (
 	"fmt"
 	"runtime"
-	"slices"
 	"testing"
 	"time"
 
@@ -32,21 +31,17 @@ func TestSmallThingsTakeNoMoreThanTheirBytes(t *testing.T) {
 	if took > 3*bytes/2 {
 		t.Errorf("%d KiB are taken, %d were given", took>>10, bytes>>10)
 	}
-	// Which of them stay is the cache's to weigh, and some do.
-	if !slices.ContainsFunc(seq(299_900, 300_000), func(i int) bool {
-		_, known := facts.Load("listing https://reg.example.com/charts/web", fmt.Sprintf("tag 1.0.%d", i))
-		return known
-	}) {
-		t.Error("the last hundred are forgotten")
+	// Which of them stay is the cache's to weigh; that thousands do is the point of it.
+	stay := 0
+	for i := range 300_000 {
+		if _, known := facts.Load("listing https://reg.example.com/charts/web", fmt.Sprintf("tag 1.0.%d", i)); known {
+			stay++
+		}
+	}
+	if stay < bytes>>10 {
+		t.Errorf("%d stay", stay)
 	}
 	runtime.KeepAlive(facts)
-}
-
-func seq(from, to int) (all []int) {
-	for i := from; i < to; i++ {
-		all = append(all, i)
-	}
-	return all
 }
 
 func heap() int64 {
