@@ -67,3 +67,9 @@ func Room(c *Client, n int64) bool {
 	c.large.Release(n)
 	return true
 }
+
+// TokenBytes is what the tokens take that are remembered.
+func TokenBytes(c *Client) uint64 {
+	c.tokens.CleanUp()
+	return c.tokens.WeightedSize()
+}

@@ -136,7 +136,7 @@ func New(config Config) (*Client, error) {
 		gates:     newGates(config.Limits.HostRequests, config.Limits.HostQueue),
 		circuits:  newCircuits(config.Breaker, config.Clock),
 		memory:    newMemory(config.CacheBytes, config.Clock),
-		tokens:    otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
+		tokens:    newTokens(),
 		schemes:   otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
 		stretched: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
 		flights:   newFlights(config.Limits),
