@@ -69,6 +69,11 @@ func (p *Provider) run(f *flight) {
 	t.landed(p.schedule)
 }
 
+// giveUp is for a check that nobody waited for when others needed its place.
+func (p *Provider) giveUp(f *flight) {
+	f.land(p.without(f.question, builtins.Unavailable, "too many checks wait for their turn"))
+}
+
 // A turn is a flight's among those that run: it is given back once, early or
 // at the end.
 type turn struct {

@@ -56,7 +56,7 @@ func New(config Config, basis Basis) *Provider {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	p.schedule = newSchedule(func(f *flight) { go p.run(f) })
+	p.schedule = newSchedule(func(f *flight) { go p.run(f) }, func(f *flight) { go p.giveUp(f) })
 	p.metrics = newMetrics(config.Metrics, p)
 	p.Use(basis)
 	return p

@@ -23,7 +23,8 @@ const (
 // requests in turn, so that neither a slow host nor a large request (an audit
 // asks for everything at once) keeps the others waiting.
 type schedule struct {
-	start func(*flight)
+	start  func(*flight)
+	giveUp func(*flight) // on one that nobody waits for
 
 	mu      sync.Mutex
 	hosts   map[string]*lane
@@ -50,18 +51,21 @@ type batch struct {
 	flights []*flight
 }
 
-func newSchedule(start func(*flight)) *schedule {
-	return &schedule{start: start, hosts: map[string]*lane{}}
+func newSchedule(start, giveUp func(*flight)) *schedule {
+	return &schedule{start: start, giveUp: giveUp, hosts: map[string]*lane{}}
 }
 
 // submit lets f wait for its turn, which may be now. It is false, at once, when
-// too many wait already.
+// too many wait already that somebody waits for.
 func (s *schedule) submit(f *flight) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.lane(f.question.host())
-	if s.waiting >= mostWaiting || l.waiting >= mostWaitingPerHost {
+	if s.full(l) {
 		s.shed.Add(1)
+		s.forget(l)
+	}
+	if s.full(l) {
 		s.leave(l)
 		return false
 	}
@@ -72,6 +76,22 @@ func (s *schedule) submit(f *flight) bool {
 	}
 	s.dispatch()
 	return true
+}
+
+func (s *schedule) full(l *lane) bool {
+	return s.waiting >= mostWaiting || l.waiting >= mostWaitingPerHost
+}
+
+// forget gives up what nobody has waited for longest.
+func (s *schedule) forget(l *lane) {
+	if len(l.late) == 0 {
+		return
+	}
+	f := l.late[0]
+	l.late = l.late[1:]
+	l.waiting--
+	s.waiting--
+	s.giveUp(f)
 }
 
 func (s *schedule) lane(host string) *lane {

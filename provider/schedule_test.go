@@ -14,11 +14,12 @@ import (
 type bench struct {
 	*schedule
 	started []*flight
+	givenUp []*flight
 }
 
 func newBench() *bench {
 	b := new(bench)
-	b.schedule = newSchedule(func(f *flight) { b.started = append(b.started, f) })
+	b.schedule = newSchedule(func(f *flight) { b.started = append(b.started, f) }, func(f *flight) { b.givenUp = append(b.givenUp, f) })
 	return b
 }
 
@@ -85,5 +86,32 @@ func TestOneHostIsNotAllThatIsBehind(t *testing.T) {
 	other := b.fill(new(request), "reg.example.com", 1)[0]
 	if slow == 0 || !b.goOn(other) {
 		t.Errorf("%d checks of one host go on, and of another none", slow)
+	}
+}
+
+// Where all places are taken, what nobody waits for makes room, and what
+// somebody waits for does not.
+func TestForgottenChecksMakeRoom(t *testing.T) {
+	t.Parallel()
+	b := newBench()
+	running := b.fill(new(request), "reg.example.com", atOncePerHost)
+	forgotten := b.fill(new(request), "reg.example.com", mostWaitingPerHost)
+	if b.submit(waiting(new(request), "reg.example.com", 1)) {
+		t.Error("there was room beside those that are waited for")
+	}
+	for _, f := range forgotten {
+		f.waiters.Add(-1)
+	}
+	b.done(running[0]) // all are passed over, and the first has its turn
+	for n := range 3 {
+		if !b.submit(waiting(new(request), "reg.example.com", n)) {
+			t.Error("no room beside what nobody waits for")
+		}
+	}
+	if len(b.givenUp) != 2 || b.givenUp[0] != forgotten[1] {
+		t.Errorf("%d were given up", len(b.givenUp))
+	}
+	if _, n := b.load(); n != mostWaitingPerHost {
+		t.Errorf("%d wait", n)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/maypok86/otter/v2"
 )
 
 // basic is the authorization that the configuration has for exactly this host
@@ -28,6 +29,17 @@ func (c *Client) basic(scheme, authority string) string {
 type token struct {
 	authorization string
 	until         time.Time
+}
+
+// maxTokenBytes is how many bytes all tokens may take. A registry makes them as long
+// as it likes, and there is one for each repository that somebody names.
+const maxTokenBytes = 4 << 20
+
+func newTokens() *otter.Cache[string, token] {
+	return otter.Must(&otter.Options[string, token]{
+		MaximumWeight: maxTokenBytes,
+		Weigher:       func(view string, t token) uint32 { return weight(int64(overhead + len(view) + len(t.authorization))) },
+	})
 }
 
 // A token that does not say how long it lives has a minute (distribution

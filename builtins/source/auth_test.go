@@ -11,6 +11,7 @@ import (
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
+	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/test/registry"
 )
 
@@ -165,5 +166,25 @@ func TestN23Canaries(t *testing.T) {
 		if _, err := readArchive(t.Context(), client, ref); err != nil {
 			t.Errorf("N23 twin: %v", err)
 		}
+	}
+}
+
+// Long tokens of many repositories take no more memory than all tokens may; one
+// that is used stays.
+func TestTokensAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, registry.WithToken("", ""))
+	client := newClient(t, insecure(w.Server))
+	remove := w.Rule(registry.Rule{Path: "/token*", Body: []byte(`{"token": "` + strings.Repeat("x", 60<<10) + `"}`)})
+	for i := range 100 {
+		_, err := client.Resolve(t.Context(), reference(t, fmt.Sprintf("oci://%s/charts/web%d:1.2.3", w.Host(), i)))
+		wantCode(t, err, builtins.Denied)
+	}
+	if n := source.TokenBytes(client); n == 0 || n > 4<<20 {
+		t.Errorf("tokens take %d bytes", n)
+	}
+	remove()
+	for range 3 {
+		wantCode(t, closed(client.Resolve(t.Context(), w.byTag(t))), builtins.OK)
 	}
 }

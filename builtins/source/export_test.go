@@ -31,14 +31,18 @@ var NoChartYAML = noChartYAML
 
 var ParseChallenges = parseChallenges
 
-// Gates is how many hosts have a gate, and how many requests wait there.
+// Gates is how many hosts have a gate, for requests or for what is large, and
+// how many requests wait there.
 func Gates(c *Client) (hosts, waiting int) {
-	c.gates.mu.Lock()
-	defer c.gates.mu.Unlock()
-	for _, at := range c.gates.of {
-		waiting += at.queue.Len()
+	for _, all := range []*gates{c.gates, c.larges} {
+		all.mu.Lock()
+		for _, at := range all.of {
+			waiting += at.queue.Len()
+		}
+		hosts += len(all.of)
+		all.mu.Unlock()
 	}
-	return len(c.gates.of), waiting
+	return hosts, waiting
 }
 
 // Circuits is how many hosts are known to answer or to fail.
@@ -62,4 +66,10 @@ func Room(c *Client, n int64) bool {
 	}
 	c.large.Release(n)
 	return true
+}
+
+// TokenBytes is what the tokens take that are remembered.
+func TokenBytes(c *Client) uint64 {
+	c.tokens.CleanUp()
+	return c.tokens.WeightedSize()
 }

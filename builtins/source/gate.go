@@ -28,8 +28,8 @@ type gate struct {
 	queue  list.List // of chan struct{}, closed when it is the waiting one's turn
 }
 
-func newGates(limits builtins.Limits) *gates {
-	return &gates{width: limits.HostRequests, queue: limits.HostQueue, of: map[string]*gate{}}
+func newGates(width, queue int64) *gates {
+	return &gates{width: width, queue: queue, of: map[string]*gate{}}
 }
 
 // enter returns when the request may be sent, and then [gates.leave] must

@@ -23,6 +23,9 @@ const (
 	idleTimeout    = 30 * time.Second
 	maxHeaderBytes = 64 << 10
 	maxDrained     = 4 << 10 // of an answer that is not read, to keep its connection
+	// spareConns is how many connections to a host may be begun beside those
+	// that have a request: one that becomes free meanwhile is taken instead.
+	spareConns = 8
 )
 
 func newTransport(c *Client) *http.Transport {
@@ -31,6 +34,7 @@ func newTransport(c *Client) *http.Transport {
 		DialContext:            c.dialPlain,
 		DialTLSContext:         c.dialTLS,
 		DisableCompression:     true, // archives are judged as the bytes that were sent
+		MaxConnsPerHost:        int(c.config.Limits.HostRequests) + spareConns,
 		MaxIdleConns:           maxIdleConns,
 		MaxIdleConnsPerHost:    int(c.config.Limits.HostRequests),
 		IdleConnTimeout:        idleTimeout,

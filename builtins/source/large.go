@@ -48,6 +48,11 @@ func holdDocument(resp *http.Response, limit int64) (raw []byte, release func(),
 	return raw, release, nil
 }
 
+// largePerHost is how many large documents of one host are held at once. One
+// that sends a byte now and then keeps what it has for as long as it likes, and
+// is to keep others from nothing.
+const largePerHost = 2
+
 // hold waits until there is room for the document: for what it says that it
 // has, and if it says nothing, for all that it may have. All at once, since two
 // that each wait for the rest would wait for each other.
@@ -57,9 +62,16 @@ func hold(resp *http.Response, limit int64) (release func(), err error) {
 	if resp.ContentLength >= 0 && resp.Header.Get("Content-Encoding") == "" {
 		limit = resp.ContentLength
 	}
+	if err := c.larges.enter(b.ctx, b.of.origin); err != nil {
+		return nil, err
+	}
 	n := max(1, min(limit, c.config.Limits.Documents))
 	if err := c.large.Acquire(b.ctx, n); err != nil {
+		c.larges.leave(b.of.origin)
 		return nil, builtins.Errorf(builtins.Timeout, "waiting for memory to read %s: %w", shown(resp), err)
 	}
-	return func() { c.large.Release(n) }, nil
+	return func() {
+		c.large.Release(n)
+		c.larges.leave(b.of.origin)
+	}, nil
 }

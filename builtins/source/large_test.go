@@ -54,3 +54,32 @@ func TestLargeDocumentsWait(t *testing.T) {
 	until(t, "room for all", func() bool { return source.Room(client, 4*mib) })
 	nobodyFlies(t, client)
 }
+
+// A host that sends a large document byte by byte leaves room for those of others.
+func TestOneHostDoesNotHoldAllTheRoom(t *testing.T) {
+	t.Parallel()
+	const mib = 1 << 20
+	slow, w := newWorld(t), newWorld(t, registry.On("127.0.0.2"))
+	large := bytes.Repeat([]byte("x"), 2*mib)
+	w.AddFile("large", large)
+	slow.Rule(registry.Rule{Path: "/slow/*", Body: large, Trickle: registry.Trickle{Bytes: mib + 1, Every: time.Hour}})
+	client := newClient(t, insecure(slow.Server, w.Server), limits(func(l *builtins.Limits) { l.Documents = 6 * mib }))
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() {
+			_, err := client.Fetch(ctx, slow.URL()+"/slow/"+strconv.Itoa(i), 8*mib)
+			wantCode(t, err, builtins.Timeout)
+		})
+	}
+	until(t, "a memory that is all that one host may have", func() bool { return !source.Room(client, 3*mib) })
+	until(t, "others that wait", func() bool { return len(slow.Requests()) == 6 })
+	late, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	got, err := client.Fetch(late, w.URL()+"/large", 8*mib)
+	wantBytes(t, got, err, large)
+	cancel()
+	all.Wait()
+	until(t, "room for all", func() bool { return source.Room(client, 6*mib) })
+	nobodyWaits(t, client)
+}

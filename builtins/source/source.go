@@ -101,6 +101,7 @@ type Client struct {
 	stretched *otter.Cache[string, string] // credentials in names of shared views
 	flights   *flights
 	large     *semaphore.Weighted // bytes of documents
+	larges    *gates              // for those
 	allow     []string            // host names; nil is any
 	sight     string              // which hosts these are, in one word
 }
@@ -135,14 +136,15 @@ func New(config Config) (*Client, error) {
 	c := &Client{
 		config:    config,
 		closed:    new(atomic.Bool),
-		gates:     newGates(config.Limits),
+		gates:     newGates(config.Limits.HostRequests, config.Limits.HostQueue),
 		circuits:  newCircuits(config.Breaker, config.Clock),
 		memory:    newMemory(config.CacheBytes, config.Clock),
-		tokens:    otter.Must(&otter.Options[string, token]{MaximumSize: 1024}),
+		tokens:    newTokens(),
 		schemes:   otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
 		stretched: otter.Must(&otter.Options[string, string]{MaximumSize: 1024}),
 		flights:   newFlights(config.Limits),
 		large:     semaphore.NewWeighted(config.Limits.Documents),
+		larges:    newGates(largePerHost, config.Limits.HostQueue),
 	}
 	c.transport = newTransport(c)
 	return c, nil
