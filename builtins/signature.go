@@ -19,6 +19,17 @@ type Registered interface {
 	Signed(ctx context.Context, elsewhere chartref.Ref) Signed
 }
 
+// ResolveSigned is [Source.Resolve] for who will ask for signatures, which some
+// sources look for at the same time.
+func ResolveSigned(ctx context.Context, from Source, ref chartref.Ref) (Artifact, error) {
+	if both, ok := from.(interface {
+		ResolveSigned(context.Context, chartref.Ref) (Artifact, error)
+	}); ok {
+		return both.ResolveSigned(ctx, ref)
+	}
+	return from.Resolve(ctx, ref)
+}
+
 // Signed is an artifact by name, with the signatures that were found.
 type Signed struct {
 	// Name and Version are the chart's, from the manifest's annotations or,

@@ -75,7 +75,13 @@ func (p *plan) judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report
 // resolve gives also what a registry holds that is no chart: whoever signed it
 // belongs into the report.
 func (p *plan) resolve(ctx context.Context, ref chartref.Ref) (builtins.Artifact, error) {
-	artifact, err := p.env.Source.Resolve(ctx, ref)
+	resolve := p.env.Source.Resolve
+	if p.elsewhere.Host == "" {
+		resolve = func(ctx context.Context, ref chartref.Ref) (builtins.Artifact, error) {
+			return builtins.ResolveSigned(ctx, p.env.Source, ref)
+		}
+	}
+	artifact, err := resolve(ctx, ref)
 	var other *builtins.NotChartError
 	if errors.As(err, &other) {
 		return other.Artifact, nil

@@ -19,22 +19,39 @@ func (c *Client) resolveOCI(ctx context.Context, ref chartref.Ref) (builtins.Art
 	if err != nil {
 		return nil, err
 	}
-	m, err := repo.resolve(ctx, ref)
+	chart, err := repo.chartOf(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return chart.unlessNone()
+}
+
+// chartOf is what a reference into the repository leads to, be it a chart or not.
+func (r *repository) chartOf(ctx context.Context, ref chartref.Ref) (*ociChart, error) {
+	m, err := r.resolve(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	if ref.Digest != "" && ref.Digest != m.digest {
 		return nil, builtins.Errorf(builtins.DigestMismatch, "tag %s is %s, the reference says %s", ref.Tag, m.digest, ref.Digest)
 	}
-	chart, err := repo.chart(m)
+	chart, err := r.chart(m)
 	if err != nil {
-		return nil, &builtins.NotChartError{Artifact: &ociChart{repo: repo, digest: m.digest, notChart: err}, Err: err}
+		return &ociChart{repo: r, digest: m.digest, notChart: err}, nil
 	}
-	repo.keep(m)
-	if limit := c.config.Limits.Archive; chart.chart.Size > limit {
+	r.keep(m)
+	if limit := r.client.config.Limits.Archive; chart.chart.Size > limit {
 		return nil, builtins.Errorf(builtins.TooLarge, "the chart has %d bytes, at most %d are read", chart.chart.Size, limit)
 	}
-	return &ociChart{repo: repo, digest: m.digest, chart: chart}, nil
+	return &ociChart{repo: r, digest: m.digest, chart: chart}, nil
+}
+
+// unlessNone is the chart, or the error that it is none.
+func (a *ociChart) unlessNone() (builtins.Artifact, error) {
+	if a.notChart != nil {
+		return nil, &builtins.NotChartError{Artifact: a, Err: a.notChart}
+	}
+	return a, nil
 }
 
 func (r *repository) resolve(ctx context.Context, ref chartref.Ref) (manifest, error) {
@@ -51,6 +68,7 @@ type ociChart struct {
 	digest   string
 	chart    chartManifest
 	notChart error
+	looked   *places // for its signatures, if that is done already
 }
 
 var _ builtins.Registered = (*ociChart)(nil)

@@ -41,21 +41,66 @@ func (a *ociChart) Signed(ctx context.Context, elsewhere chartref.Ref) builtins.
 		signed.Name, signed.Version, signed.Unnamed = a.name(ctx)
 		return signed
 	}
-	// Each place has its own half of what may be read, so that neither answer
-	// depends on the other.
-	look := &search{repo: repo, subject: a.digest, bytes: repo.client.config.Limits.Signature / 2}
-	signed.Places = make([]builtins.SignaturePlace, 2)
-	var until [2]time.Time
+	found, looked := a.looked, a.looked != nil && elsewhere.Host == ""
 	var all group
-	all.do(func() { signed.Places[0], until[0] = look.bundles(ctx) })
-	all.do(func() { signed.Places[1], until[1] = look.simpleSignings(ctx) })
+	if !looked {
+		found = new(places)
+		found.look(ctx, &all, repo, a.digest)
+	}
 	all.do(func() { signed.Name, signed.Version, signed.Unnamed = a.name(ctx) })
 	all.wait()
+	signed.Places = slices.Clone(found.list[:])
 	repo.secrets().fromPlaces(signed.Places)
 	if elsewhere.Host == "" {
-		signed.Fresh = slices.MinFunc(until[:], time.Time.Compare).Sub(repo.client.config.Clock())
+		signed.Fresh = slices.MinFunc(found.until[:], time.Time.Compare).Sub(repo.client.config.Clock())
 	}
 	return signed
+}
+
+// places are where signatures are kept, with what was found there and until
+// when that is taken as current.
+type places struct {
+	list  [2]builtins.SignaturePlace
+	until [2]time.Time
+}
+
+// look lets all look at the places. Each has its own half of what may be read,
+// so that neither answer depends on the other.
+func (p *places) look(ctx context.Context, all *group, repo *repository, subject string) {
+	s := &search{repo: repo, subject: subject, bytes: repo.client.config.Limits.Signature / 2}
+	all.do(func() { p.list[0], p.until[0] = s.bundles(ctx) })
+	all.do(func() { p.list[1], p.until[1] = s.simpleSignings(ctx) })
+}
+
+// ResolveSigned is [Client.Resolve] for who will ask for signatures: where the
+// reference has the digest that they are listed by, they are looked for at the
+// same time, which saves a round trip. A chart that is not there ends the look.
+func (c *Client) ResolveSigned(ctx context.Context, ref chartref.Ref) (builtins.Artifact, error) {
+	oci, ok := ref.OCIRef()
+	if ref.Err() != nil || !ok || oci.Tag != "" {
+		return c.Resolve(ctx, ref)
+	}
+	repo, err := c.repository(ctx, oci.Host, oci.OCIPath)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var chart *ociChart
+	var found places
+	var all group
+	found.look(ctx, &all, repo, oci.Digest)
+	all.do(func() {
+		if chart, err = repo.chartOf(ctx, oci); chart == nil {
+			cancel()
+		}
+	})
+	all.wait()
+	if chart == nil {
+		return nil, err
+	}
+	chart.looked = &found
+	return chart.unlessNone()
 }
 
 // name is what the chart is called, from its config only if the annotations do
