@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,12 +33,20 @@ type options struct {
 	log   *slog.Logger
 }
 
+// gcPercent leaves the garbage collector half as much again to wait for: what
+// lives is small beside what requests take, and each of its rounds is felt by
+// those that are under way.
+const gcPercent = 150
+
 // serve answers until ctx ends or it is told to stop.
 func serve(ctx context.Context, o options) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // from now on, lest one that comes early ends us
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	registry := newRegistry()
 	traces, flush, err := tracers(ctx, o.log)
 	if err != nil {
