@@ -69,11 +69,19 @@ const maxFile = 1 << 20
 // default. Relative paths in the file are relative to the file. No error
 // shows a password.
 func Load(path string) (*Config, error) {
+	return load(path, Default(), func(*Config) error { return nil })
+}
+
+// load reads the file at path into config, which has the defaults, and checks
+// what is more to check.
+func load(path string, config *Config, check func(*Config) error) (*Config, error) {
 	raw, err := readRegular(path, maxFile)
 	if err != nil {
 		return nil, err
 	}
-	config, err := parse(raw, filepath.Dir(path), Default())
+	if config, err = parse(raw, filepath.Dir(path), config); err == nil {
+		err = check(config)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -80,18 +79,9 @@ func DefaultProvider() *Config {
 // in order: one registry's silence, one key, one answer, the Provider
 // resource's timeout, the webhook's.
 func LoadProvider(path string) (*Config, error) {
-	raw, err := readRegular(path, maxFile)
-	if err != nil {
-		return nil, err
-	}
-	config, err := parse(raw, filepath.Dir(path), DefaultProvider())
-	if err == nil {
-		err = errors.Join(config.Server.check(), config.ordered(), config.addRedis())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return config, nil
+	return load(path, DefaultProvider(), func(c *Config) error {
+		return errors.Join(c.Server.check(), c.ordered(), c.addRedis())
+	})
 }
 
 // Answers are the names of clients that are answered; nil is anybody.

@@ -19,7 +19,7 @@ func TestReplicasShareACache(t *testing.T) {
 		}
 	}
 	if program == "" {
-		t.Skip("neither redis-server nor valkey-server is on the PATH")
+		t.Skip("neither redis-server nor valkey-server is on the PATH; install one, Debian's package is redis-server")
 	}
 	port := freePort(t)
 	server := exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())

@@ -54,7 +54,7 @@ func startServer(t testing.TB, trust *tls.Config, settings []string) *server {
 		}
 	}
 	if s.program == "" {
-		t.Skip("neither redis-server nor valkey-server is on the PATH")
+		t.Skip("neither redis-server nor valkey-server is on the PATH; install one, Debian's package is redis-server")
 	}
 	s.args = append([]string{"--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, settings...)
 	s.start()
