@@ -41,29 +41,68 @@ func (r referrers) size() int {
 	return n
 }
 
+// listed gives what refers to the subject: by the API or, from a registry that
+// does not have it, by the fallback tag. Neither there is none.
+//
+// That a repository is without the API is as much a listing as what it lists,
+// and known for as long; a subject that was not asked for then costs one
+// request less.
 func (s *search) listed(ctx context.Context) (referrers, time.Time, error) {
-	return listed(ctx, s.repo, "referrers "+s.subject, referrers.size, s.list)
+	if until, ok := s.repo.withoutReferrers(); ok {
+		builtins.Until(ctx, until)
+		all, known, err := s.fallback(ctx)
+		return all, earlier(until, known), err
+	}
+	all, until, err := listed(ctx, s.repo, "referrers "+s.subject, referrers.size, s.list)
+	if builtins.CodeOf(err) != builtins.NotFound {
+		return all, until, err
+	}
+	all, known, err := s.fallback(ctx)
+	return all, earlier(until, known), err
 }
 
-// list asks for what refers to the subject: by the API or, from a registry
-// that does not have it, by the fallback tag. Neither there is none.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// withoutReferrers says until when the repository is taken to have no API for
+// referrers.
+func (r *repository) withoutReferrers() (time.Time, bool) {
+	found, _ := r.client.memory.Load(noReferrers, r.view)
+	until, ok := found.(time.Time)
+	return until, ok
+}
+
+const noReferrers = "no referrers"
+
+// list asks the API. That there is none is NotFound: with it, a registry lists
+// nothing for what it has never seen.
 func (s *search) list(ctx context.Context) (referrers, error) {
 	all, err := s.pages(ctx)
-	if builtins.CodeOf(err) != builtins.NotFound {
-		return referrers{"referrers", all}, err
+	if builtins.CodeOf(err) == builtins.NotFound {
+		now := s.repo.client.config.Clock()
+		until := now.Add(s.repo.client.config.Listings)
+		s.repo.client.memory.StoreFor(noReferrers, s.repo.view, until, int64(len(s.repo.view)), until.Sub(now))
 	}
-	fallback := referrers{place: "fallback tag"}
-	m, err := s.repo.manifest(ctx, s.tag(), s.limits().Manifest)
+	return referrers{"referrers", all}, err
+}
+
+// fallback is the list under the subject's digest as a tag. Somebody's own tag
+// of that name is none.
+func (s *search) fallback(ctx context.Context) (referrers, time.Time, error) {
+	found := referrers{place: "fallback tag"}
+	m, until, err := s.repo.tagged(ctx, s.tag())
 	switch {
 	case builtins.CodeOf(err) == builtins.NotFound:
-		return fallback, nil
-	case err != nil:
-		return fallback, err
-	case !isIndex(m.mediaType):
-		return fallback, nil // somebody's tag, not a list
+		return found, until, nil
+	case err != nil || !isIndex(m.mediaType):
+		return found, until, err
 	}
-	fallback.all, err = s.parseIndex(m.raw, nil)
-	return fallback, err
+	found.all, err = s.parseIndex(m.raw, nil)
+	return found, until, err
 }
 
 // pages reads the API's answer page by page. What is not a list of referrers

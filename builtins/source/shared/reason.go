@@ -32,7 +32,7 @@ func reason(err error) string {
 			return fmt.Sprintf("the server answered %s", word)
 		}
 		return "the server answered with an error"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+	case timedOut(err):
 		return "the server did not answer in time"
 	}
 	var network *net.OpError
@@ -42,4 +42,8 @@ func reason(err error) string {
 		return builtins.Clip(err.Error())
 	}
 	return "the server does not answer as Redis does"
+}
+
+func timedOut(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }

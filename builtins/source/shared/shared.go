@@ -159,10 +159,19 @@ func (c *Cache) Get(ctx context.Context, key string) ([]byte, bool) {
 	switch {
 	case err == nil, errors.Is(err, redis.Nil), redis.HasErrorPrefix(err, "WRONGTYPE"):
 		c.answered()
-	case ctx.Err() == nil: // whoever asks in haste is no fault of the server's
+	case ctx.Err() == nil && !(timedOut(err) && endedBy(own, ctx)):
 		c.failed(err)
 	}
 	return value, err == nil
+}
+
+// endedBy says whether ctx is what ended own: whoever asks in haste is no fault
+// of the server's. The client may see the deadline on its socket, which is
+// before ctx itself has ended.
+func endedBy(own, ctx context.Context) bool {
+	asked, has := ctx.Deadline()
+	first, _ := own.Deadline()
+	return has && !asked.After(first)
 }
 
 // Put stores value for a day, some time soon, unless more waits than may.
