@@ -32,6 +32,9 @@ type entity struct {
 	payload  []byte                // that was signed itself; nil for an envelope, and for an archive of which only the digest is there
 	digest   verify.ArtifactDigest // that an envelope or a message signature must be about
 	about    func() error          // is what was signed about the subject, and all that was asked for?
+
+	key      *PublicKey // that made the signature, once it is found
+	verifier signature.Verifier
 }
 
 // newEntity fails for a signature that lacks one of its parts.
@@ -168,15 +171,10 @@ func (p *Policy) judgeKeyless(e *entity, need demand) (builtins.Signer, error) {
 
 // judgeKey fails likewise: the key, the log, the time, what it is about.
 func (p *Policy) judgeKey(e *entity, need demand) (builtins.Signer, error) {
-	key, err := p.signingKey(e)
-	if err != nil {
+	if err := p.findKey(e); err != nil {
 		return builtins.Signer{}, err
 	}
-	verifier, err := p.verifierOf(e, key)
-	if err != nil {
-		return builtins.Signer{}, err
-	}
-	trusted := root.TrustedMaterialCollection{trustKey(verifier)}
+	trusted := root.TrustedMaterialCollection{trustKey(e.verifier)}
 	if p.root != nil {
 		trusted = append(trusted, p.root)
 	}
@@ -188,7 +186,7 @@ func (p *Policy) judgeKey(e *entity, need demand) (builtins.Signer, error) {
 		return builtins.Signer{}, err
 	}
 	return builtins.Signer{
-		Kind: "key", Name: key.Name, Fingerprint: key.Fingerprint, Algorithm: key.Algorithm, SignedAt: earliest(result.VerifiedTimestamps),
+		Kind: "key", Name: e.key.Name, Fingerprint: e.key.Fingerprint, Algorithm: e.key.Algorithm, SignedAt: earliest(result.VerifiedTimestamps),
 	}, nil
 }
 
@@ -196,15 +194,34 @@ func (p *Policy) verifierOf(e *entity, key *PublicKey) (signature.Verifier, erro
 	if e.blob() {
 		return newDigestVerifier(key.Key, p.hash)
 	}
-	return newVerifier(key.Key, p.hash)
+	verifier, err := newVerifier(key.Key, p.hash)
+	return &remembering{Verifier: verifier}, err
 }
 
-func (p *Policy) keyVerifier(e *entity) (signature.Verifier, error) {
-	key, err := p.signingKey(e)
+// A remembering verifier does not repeat what held: about one signature of one
+// message several libraries ask in turn.
+type remembering struct {
+	signature.Verifier
+	signature, message []byte
+}
+
+func (r *remembering) VerifySignature(sig, message io.Reader, opts ...signature.VerifyOption) error {
+	s, err := io.ReadAll(sig)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return p.verifierOf(e, key)
+	m, err := io.ReadAll(message)
+	if err != nil {
+		return err
+	}
+	if r.signature != nil && bytes.Equal(s, r.signature) && bytes.Equal(m, r.message) {
+		return nil
+	}
+	if err := r.Verifier.VerifySignature(bytes.NewReader(s), bytes.NewReader(m), opts...); err != nil {
+		return err
+	}
+	r.signature, r.message = s, m
+	return nil
 }
 
 // checkHash holds a certificate's signature against the hash that was asked
@@ -252,24 +269,25 @@ func (p *Policy) verifierOptions(need demand) []verify.VerifierOption {
 	return options
 }
 
-// signingKey is the trusted key that made the signature. If none did, it is
+// findKey finds the trusted key that made the signature. If none did, it is
 // UntrustedSigner; BadSignature if the signature can be of no key at all, is
 // said to be of one of ours, or is of one of ours with another hash.
-func (p *Policy) signingKey(e *entity) (*PublicKey, error) {
+func (p *Policy) findKey(e *entity) error {
 	var last error
 	for _, key := range p.keys {
 		verifier, err := p.verifierOf(e, key)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if last = e.signedWith(verifier); last == nil {
-			return key, nil
+			e.key, e.verifier = key, verifier
+			return nil
 		}
 	}
 	if err := p.nearMiss(e); err != nil {
-		return nil, err
+		return err
 	}
-	return nil, builtins.Errorf(builtins.UntrustedSigner, "none of the %d trusted keys made the signature: %w", len(p.keys), last)
+	return builtins.Errorf(builtins.UntrustedSigner, "none of the %d trusted keys made the signature: %w", len(p.keys), last)
 }
 
 func (p *Policy) nearMiss(e *entity) error {

@@ -319,8 +319,8 @@ func (p *Policy) askCosign(ctx context.Context, s *simpleSigning, e *entity, sub
 	if p.keyless() {
 		check.Identities = p.identities.cosign
 		opts = append(opts, static.WithCertChain(s.leafPEM, s.chainPEM))
-	} else if check.SigVerifier, err = p.keyVerifier(e); err != nil {
-		return err
+	} else {
+		check.SigVerifier = e.verifier
 	}
 	sig, err := static.NewSignature(s.payload, s.text, opts...)
 	if err != nil {
