@@ -26,17 +26,44 @@ else := _set(resource) if fields.text(resource, ["kind"]) == "ApplicationSet"
 else := [entries.unknown("kind", "kind is none of Argo CD that is understood")]
 
 # METADATA
+# title: Credential
+# description: Whether an object is a Secret in which Argo CD reads how to reach a repository.
+credential(resource) if {
+	fields.text(resource, ["apiVersion"]) == "v1"
+	fields.text(resource, ["kind"]) == "Secret"
+	fields.text(resource, ["metadata", "labels", "argocd.argoproj.io/secret-type"]) in _credentials
+} else := false
+
+# METADATA
 # title: Repositories
-# description: None; Applications name their repositories together with the charts.
-repositories(_) := []
+# description: The address in a Secret of a repository. Applications name their repositories together with the charts.
+repositories(resource) := [{"via": "data.url", "url": _secret(resource, "url")}] if credential(resource)
+
+else := []
 
 # METADATA
 # title: Insecure
 # description: The fields that weaken the transport.
-insecure(resource) := [entry |
+insecure(resource) := [{"via": via, "why": sprintf("%s is set", [via])} |
+	some name in ["insecure", "insecureIgnoreHostKey", "insecureOCIForceHttp"]
+	not _secret(resource, name) in {"", "false"}
+	via := fields.join("data", name)
+] if {
+	credential(resource)
+} else := [entry |
 	some place in _all_places(resource)
 	some entry in entries.weakened(place.source, place.via, ["helm.passCredentials"])
 ]
+
+_credentials := {"repository", "repository-write", "repo-creds", "repo-write-creds"}
+
+# Members of a Secret stand as text or in base64. What cannot be read is shown as
+# it is, and is no address.
+_secret(resource, name) := fields.text(resource, ["stringData", name]) if fields.used(resource, ["stringData", name])
+
+else := base64.decode(fields.text(resource, ["data", name])) if base64.is_valid(fields.text(resource, ["data", name]))
+
+else := fields.text(resource, ["data", name])
 
 _all_places(resource) := array.concat(_places(_at(resource, "spec"), "spec"), _places(_at(resource, "operation.sync"), "operation.sync")) if {
 	fields.text(resource, ["kind"]) == "Application"

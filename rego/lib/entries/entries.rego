@@ -68,6 +68,18 @@ artifact(place) := {"via": place.via, "kind": "oci", "ref": ref, "pin": pin, "wh
 }
 
 # METADATA
+# title: Parts
+# description: Repository, tag and digest of a reference into a registry; what a reference lacks is empty. Whether they are any good is not decided here.
+parts(ref) := [repository, tag, digest] if {
+	named := split(ref, "@")
+	digest := concat("@", array.slice(named, 1, count(named)))
+	segments := split(named[0], "/")
+	last := split(segments[count(segments) - 1], ":")
+	tag := concat(":", array.slice(last, 1, count(last)))
+	repository := concat("/", array.concat(array.slice(segments, 0, count(segments) - 1), [last[0]]))
+}
+
+# METADATA
 # title: Archive
 # description: The entry for the URL of an archive. It counts as a version if its file has the name that helm package gives.
 archive(via, field, url) := {"via": via, "kind": "http", "ref": url, "pin": _archive_pin(url), "why": ""} if {

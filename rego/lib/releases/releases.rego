@@ -4,16 +4,28 @@
 package lib.releases
 
 import data.lib.argocd
+import data.lib.carvel
+import data.lib.clusterapi
+import data.lib.configsync
+import data.lib.crossplane
 import data.lib.entries
 import data.lib.fields
+import data.lib.fleet
 import data.lib.flux
 import data.lib.k3s
+import data.lib.records
 import data.lib.sveltos
 
 # METADATA
 # title: Kinds
 # description: The objects that name charts, as constraints match them.
-kinds := [kind | some known in [flux.kinds, argocd.kinds, sveltos.kinds, k3s.kinds]; some kind in known]
+kinds := [kind |
+	some known in [
+		flux.kinds, argocd.kinds, sveltos.kinds, k3s.kinds, fleet.kinds,
+		crossplane.kinds, clusterapi.kinds, carvel.kinds, configsync.kinds,
+	]
+	some kind in known
+]
 
 # METADATA
 # title: Sources
@@ -26,6 +38,18 @@ else := sveltos.sources(resource) if _group(resource) in sveltos.groups
 
 else := k3s.sources(resource) if _group(resource) in k3s.groups
 
+else := fleet.sources(resource) if _group(resource) in fleet.groups
+
+else := crossplane.sources(resource) if _group(resource) in crossplane.groups
+
+else := clusterapi.sources(resource) if _group(resource) in clusterapi.groups
+
+else := carvel.sources(resource) if _group(resource) in carvel.groups
+
+else := configsync.sources(resource) if _group(resource) in configsync.groups
+
+else := records.sources(resource) if records.record(resource)
+
 else := [_unknown(resource)]
 
 # METADATA
@@ -35,8 +59,10 @@ refs(resource) := [source.ref | some source in sources(resource); source.ref != 
 
 # METADATA
 # title: Repositories
-# description: The addresses in objects that say where charts are and not which, as via and url.
+# description: The addresses in objects that say where charts come from and not which, as via and url.
 repositories(resource) := flux.repositories(resource) if _group(resource) in flux.groups
+
+else := argocd.repositories(resource) if argocd.credential(resource)
 
 else := []
 
@@ -47,13 +73,21 @@ insecure(resource) := flux.insecure(resource) if _group(resource) in flux.groups
 
 else := argocd.insecure(resource) if _group(resource) in argocd.groups
 
+else := argocd.insecure(resource) if argocd.credential(resource)
+
 else := sveltos.insecure(resource) if _group(resource) in sveltos.groups
 
 else := k3s.insecure(resource) if _group(resource) in k3s.groups
 
+else := fleet.insecure(resource) if _group(resource) in fleet.groups
+
+else := crossplane.insecure(resource) if _group(resource) in crossplane.groups
+
+else := clusterapi.insecure(resource) if _group(resource) in clusterapi.groups
+
 else := []
 
-# The group of an apiVersion with a version behind it; constraints match groups.
+# Constraints match groups, and so do we; every version has the same shape here.
 _group(resource) := split(fields.text(resource, ["apiVersion"]), "/")[0] if {
 	contains(fields.text(resource, ["apiVersion"]), "/")
 } else := ""
