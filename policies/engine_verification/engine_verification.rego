@@ -118,17 +118,17 @@ _verified(place) if _fault(place) == ""
 # Why the installer would not verify what is here; "" if it would.
 default _fault(_) := "its verification cannot be read"
 
-_fault({"engine": "flux source", "via": _, "of": of}) := "" if {
+_fault({"engine": "flux source", "via": _1, "of": of}) := "" if {
 	of.kind in ["OCIRepository", "HelmChart"]
 } else := "only an OCIRepository or a HelmChart is verified by Flux"
 
 _fault({"engine": "flux oci", "via": _, "of": of}) := _flux(object.get(of, "verify", {}))
 
-_fault({"engine": "flux", "via": _, "of": of}) := _flux(object.get(of, "verify", {})) if {
+_fault({"engine": "flux", "via": _3, "of": of}) := _flux(object.get(of, "verify", {})) if {
 	of.sourceRef.kind == "HelmRepository"
 } else := "Flux verifies charts of an OCI HelmRepository alone"
 
-_fault({"engine": "sveltos", "via": _, "of": of}) := _signature(object.get(of, "signatureVerification", {})) if {
+_fault({"engine": "sveltos", "via": _4, "of": of}) := _signature(object.get(of, "signatureVerification", {})) if {
 	startswith(of.repositoryURL, "oci://")
 } else := _provenance(object.get(of, "provenanceVerification", {})) if {
 	startswith(of.repositoryURL, "https://")

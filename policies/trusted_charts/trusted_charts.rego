@@ -276,7 +276,7 @@ _other_digest(seen, pinned) := sprintf("verified is %s, the reference pins %s", 
 	seen != pinned
 }
 
-_denied_dependencies(report, rule, {"check": "chart.lock_ok", "options": _}) := reason if {
+_denied_dependencies(report, rule, {"check": "chart.lock_ok", "options": _20}) := reason if {
 	denied := [_dependency(dependency) | some dependency in report.dependencies; not _allowed(dependency, rule)]
 	count(denied) > 0
 	reason := sprintf("no repository of options.rules.dependencies has %s", [concat(", ", denied)])

@@ -31,13 +31,14 @@ violation contains messages.violation(_field("parameters"), "invalid_parameters"
 	some fault in _faults
 }
 
-violation contains messages.violation(_field("object"), "no_namespace", "rejected", "it is no namespace with a name", {}) if {
+violation contains messages.violation(_field("object"), "no_namespace", "rejected", "it is no namespace that can be read", {}) if {
 	_judged
-	_name == ""
+	not _namespace
 }
 
 violation contains messages.violation(_field("metadata.labels"), "not_labelled", "rejected", reason, {"namespace": _name}) if {
 	_judged
+	_namespace
 	not _excepted
 	not _required
 	reason := sprintf("namespace %s lacks chart-verification=required; set it, or list the namespace in options.excluded", [_name])
@@ -47,6 +48,7 @@ violation contains messages.violation(_field("metadata.labels"), "not_labelled",
 # it. It is seen where objects are judged before they reach a cluster.
 violation contains messages.violation(_field("metadata.labels"), "ignored_namespace", "rejected", reason, {"namespace": _name}) if {
 	_judged
+	_namespace
 	not _excepted
 	_ignored in object.keys(_labels)
 	reason := sprintf("namespace %s carries %s, with which Gatekeeper judges nothing in it; remove it", [_name, _ignored])
@@ -67,12 +69,15 @@ _faults := parameters.faults(_options, schemas.verified_namespaces.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 
+_namespace if {
+	_object.kind == "Namespace"
+	_object.apiVersion == "v1"
+}
+
+# Where the API server is to choose the name, none is listed.
 default _name := ""
 
-_name := _object.metadata.name if {
-	_object.kind == "Namespace"
-	is_string(_object.metadata.name)
-}
+_name := _object.metadata.name if is_string(_object.metadata.name)
 
 default _labels := {}
 
