@@ -99,10 +99,13 @@ _denial(source) := messages.violation(source, finding.code, "rejected", reason, 
 # What is found about a source. Where nothing is, nothing is allowed.
 default _finding(_) := {"code": "source_denied", "reason": "nothing could be found out about it"}
 
-_finding(source) := first if {
-	first := references.finding(source, object.get(_options, "inline", []))
-	first.code != "named"
-} else := {"code": "ok", "reason": ""} if {
+_finding(source) := _first(source) if _first(source).code != "named"
+
+_finding(source) := _finding_of_named(source) if _first(source).code == "named"
+
+_first(source) := references.finding(source, object.get(_options, "inline", []))
+
+_finding_of_named(source) := {"code": "ok", "reason": ""} if {
 	repositories.hold(_options.repositories, refs.location(source.ref))
 } else := {
 	"code": "source_denied",

@@ -118,21 +118,27 @@ _verified(place) if _fault(place) == ""
 # Why the installer would not verify what is here; "" if it would.
 default _fault(_) := "its verification cannot be read"
 
-_fault({"engine": "flux source", "via": _1, "of": of}) := "" if {
-	of.kind in ["OCIRepository", "HelmChart"]
-} else := "only an OCIRepository or a HelmChart is verified by Flux"
+_fault(place) := _fault_of_release(place.of) if place.engine == "flux source"
 
-_fault({"engine": "flux oci", "via": _, "of": of}) := _flux(object.get(of, "verify", {}))
+_fault(place) := _fault_of_chart(place.of) if place.engine == "flux"
 
-_fault({"engine": "flux", "via": _3, "of": of}) := _flux(object.get(of, "verify", {})) if {
-	of.sourceRef.kind == "HelmRepository"
-} else := "Flux verifies charts of an OCI HelmRepository alone"
+_fault(place) := _flux(object.get(place.of, "verify", {})) if place.engine == "flux oci"
 
-_fault({"engine": "sveltos", "via": _4, "of": of}) := _signature(object.get(of, "signatureVerification", {})) if {
-	startswith(of.repositoryURL, "oci://")
-} else := _provenance(object.get(of, "provenanceVerification", {})) if {
-	startswith(of.repositoryURL, "https://")
-} else := "Sveltos verifies charts of oci:// and https:// repositories alone"
+_fault(place) := _fault_of_profile(place.of) if place.engine == "sveltos"
+
+_fault_of_release(reference) := "" if {
+	reference.kind in ["OCIRepository", "HelmChart"]
+} else := "Flux verifies what an OCIRepository or a HelmChart leads to, and nothing else"
+
+_fault_of_chart(spec) := _flux(object.get(spec, "verify", {})) if {
+	spec.sourceRef.kind == "HelmRepository"
+} else := "Flux verifies charts of an OCI HelmRepository, and of no other source"
+
+_fault_of_profile(release) := _signature(object.get(release, "signatureVerification", {})) if {
+	startswith(release.repositoryURL, "oci://")
+} else := _provenance(object.get(release, "provenanceVerification", {})) if {
+	startswith(release.repositoryURL, "https://")
+} else := "Sveltos verifies charts of oci:// and https:// repositories, and of no others"
 
 _flux(verify) := "verify is not set" if {
 	verify in [{}, null]

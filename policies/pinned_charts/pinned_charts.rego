@@ -73,10 +73,13 @@ _denial(source) := messages.violation(source, finding.code, "rejected", reason, 
 # What is found about a source. Where nothing is, nothing is pinned.
 default _finding(_) := {"code": "not_pinned", "reason": "nothing could be found out about it"}
 
-_finding(source) := first if {
-	first := references.finding(source, object.get(_options, "inline", []))
-	first.code != "named"
-} else := {"code": "not_pinned", "reason": _loose(source)} if {
+_finding(source) := _first(source) if _first(source).code != "named"
+
+_finding(source) := _finding_of_named(source) if _first(source).code == "named"
+
+_first(source) := references.finding(source, object.get(_options, "inline", []))
+
+_finding_of_named(source) := {"code": "not_pinned", "reason": _loose(source)} if {
 	_loose(source)
 } else := {"code": "digest_required", "reason": "a version can move; name the digest, as @sha256:…"} if {
 	object.get(_options, "digest", "any") == "required"

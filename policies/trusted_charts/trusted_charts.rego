@@ -128,9 +128,15 @@ default _finding(_) := {
 }
 
 _finding(source) := {"code": first.code, "outcome": "rejected", "reason": first.reason, "details": {}, "digest": ""} if {
-	first := references.finding(source, object.get(_options, "inline", []))
+	first := _first(source)
 	first.code != "named"
-} else := _refused("no_rule", reason) if {
+}
+
+_finding(source) := _finding_of_named(source) if _first(source).code == "named"
+
+_first(source) := references.finding(source, object.get(_options, "inline", []))
+
+_finding_of_named(source) := _refused("no_rule", reason) if {
 	count(_rules(source)) == 0
 	reason := sprintf("no rule is for %s; add one to options.rules, or name a chart of a repository that has one", [refs.location(source.ref)])
 } else := _refused("ambiguous_rules", reason) if {
@@ -201,29 +207,24 @@ _verdict(source, rule) := finding if {
 	})
 }
 
-_conclusion(_, "verified", digests) := {"code": "digest_mismatch", "outcome": "rejected", "reason": reason} if {
+_conclusion(judgements, outcome, digests) := {"code": codes[0], "outcome": outcome, "reason": reason} if {
+	outcome != "verified"
+	codes := [judgement.code | some judgement in judgements; judgement.outcome == outcome]
+	reason := concat("; ", [_told(judgement) | some judgement in judgements; judgement.outcome != "verified"])
+} else := {"code": "digest_mismatch", "outcome": "rejected", "reason": reason} if {
 	count(digests) > 1
 	reason := sprintf("the checks saw different charts: %s", [concat(", ", sort(digests))])
 } else := {"code": "ok", "outcome": "verified", "reason": ""}
 
-_conclusion(judgements, outcome, _) := {"code": codes[0], "outcome": outcome, "reason": reason} if {
-	outcome != "verified"
-	codes := [judgement.code | some judgement in judgements; judgement.outcome == outcome]
-	reason := concat("; ", [_told(judgement) | some judgement in judgements; judgement.outcome != "verified"])
-}
-
 _told(judgement) := sprintf("%s: %s", [judgement.check, judgement.reason])
 
 # The digest that an exemption may name: what is pinned, or else what all saw.
-_deployed(source, _) := _pinned(source) if _pinned(source) != ""
-
-_deployed(source, digests) := digest if {
-	_pinned(source) == ""
-	some digest in digests
+_deployed(source, digests) := _pinned(source) if {
+	_pinned(source) != ""
+} else := digest if {
 	count(digests) == 1
-} else := "" if {
-	_pinned(source) == ""
-}
+	some digest in digests
+} else := ""
 
 # Of all, each must succeed; of any, one. Undecided is what could still succeed.
 _outcome(require, outcomes) := "verified" if {
@@ -246,7 +247,7 @@ _judgement(source, rule, item) := object.union(verdict, {"check": item.check, "d
 	verdict := _judgement_of(source, rule, item, report)
 }
 
-_judgement_of(source, _, _, report) := {"outcome": "rejected", "code": "digest_mismatch", "reason": reason} if {
+_judgement_of(source, rule, item, report) := {"outcome": "rejected", "code": "digest_mismatch", "reason": reason} if {
 	_verified(report)
 	reason := _other_digest(_text(report, "digest"), _pinned(source))
 } else := {"outcome": "rejected", "code": "dependency_denied", "reason": reason} if {
@@ -268,7 +269,7 @@ _verified(report) if {
 	report.outcome == "verified"
 }
 
-_other_digest("", _) := "the report names no digest"
+_other_digest(seen, _) := "the report names no digest" if seen == ""
 
 _other_digest(seen, pinned) := sprintf("verified is %s, the reference pins %s", [seen, pinned]) if {
 	seen != ""
@@ -276,11 +277,15 @@ _other_digest(seen, pinned) := sprintf("verified is %s, the reference pins %s", 
 	seen != pinned
 }
 
-_denied_dependencies(report, rule, {"check": "chart.lock_ok", "options": _20}) := reason if {
+_denied_dependencies(report, rule, item) := reason if {
+	item.check == "chart.lock_ok"
 	denied := [_dependency(dependency) | some dependency in report.dependencies; not _allowed(dependency, rule)]
 	count(denied) > 0
 	reason := sprintf("no repository of options.rules.dependencies has %s", [concat(", ", denied)])
-} else := "its dependencies cannot be read" if {
+}
+
+_denied_dependencies(report, _, item) := "its dependencies cannot be read" if {
+	item.check == "chart.lock_ok"
 	not is_array(report.dependencies)
 }
 
