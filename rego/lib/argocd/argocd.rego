@@ -243,13 +243,13 @@ _several(resource) := fields.items(resource, ["operation", "sync", "sources"]) i
 	fields.used(resource, ["operation", "sync", "sources"])
 } else := fields.items(resource, ["spec", "sources"])
 
-_revision_entries(several, i, revision) := [entries.unknown(via, sprintf("%s is %s, want a string", [via, fields.named_type(revision)]))] if {
+_revision_entries(several, i, revision) := [entries.unknown(_revisions_item(i), sprintf("%s is %s, want a string", [_revisions_item(i), fields.named_type(revision)]))] if {
 	not is_string(revision)
-	via := fields.item("operation.sync.revisions", i)
-} else := [entries.unknown(via, sprintf("%s is about no source", [via]))] if {
-	not is_object(object.get(several, [i], null))
-	via := fields.item("operation.sync.revisions", i)
-} else := _entries(_revised({"via": fields.item("operation.sync.revisions", i), "source": several[i], "among": true}, revision))
+} else := _entries(_revised({"via": _revisions_item(i), "source": several[i], "among": true}, revision)) if {
+	is_object(several[i])
+} else := [entries.unknown(_revisions_item(i), sprintf("%s is about no source", [_revisions_item(i)]))]
+
+_revisions_item(i) := fields.item("operation.sync.revisions", i)
 
 _set(resource) := entries.first([
 	entries.faults(resource, "", {"spec": "object"}),

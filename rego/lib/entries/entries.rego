@@ -109,8 +109,9 @@ exact(version) := regex.match(_version, version)
 
 # METADATA
 # title: Digest
-# description: The sha256 of what is encoded in base64; empty if it is not, or not the one encoding of its bytes.
+# description: The sha256 of what is encoded in base64; empty if nothing is, or not in the one encoding of its bytes.
 digest(encoded) := sprintf("sha256:%s", [crypto.sha256(decoded)]) if {
+	encoded != ""
 	base64.is_valid(encoded)
 	decoded := base64.decode(encoded)
 	base64.encode(decoded) == encoded

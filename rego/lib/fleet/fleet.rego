@@ -106,7 +106,7 @@ _entry(release, via) := entries.unknown(via, "chart and repo are both addresses"
 	not fields.used(release, ["chart"])
 } else := _archive(via, fields.text(release, ["chart"])) if {
 	contains(fields.text(release, ["chart"]), ":")
-} else := entries.unreadable(via, "inline", "chart without repo is a folder among the resources") if {
+} else := entries.inline(via, "", "chart without repo is a folder among the resources") if {
 	not fields.used(release, ["repo"])
 	fields.used(release, ["chart"])
 } else := entries.named({
