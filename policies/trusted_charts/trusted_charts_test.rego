@@ -239,7 +239,7 @@ test_no_source_denied if {
 test_invalid_reference_denied if {
 	violations := trusted_charts.violation with input as _review(_web, _options)
 		with data.lib.engine.results as mock_verified
-		with data.lib.releases.sources as [{"via": "spec", "kind": "oci", "ref": "oci://Registry_/web", "pin": "version", "why": ""}]
+		with data.lib.releases.sources as [{"via": "spec", "kind": "oci", "ref": "oci://registry.example.com//web", "pin": "version", "why": ""}]
 	_codes(violations) == {"invalid_reference"}
 }
 
@@ -423,18 +423,31 @@ mock_unreadable_dependencies(requests) := {request: object.union(_report, {"depe
 
 _many(n) := _argo([sprintf("web%d", [i]) | some i in numbers.range(1, n)])
 
+_both := _ruled([_rule(["oci://registry.example.com/**"], {"all_of": [_signed, _cosigned]})])
+
+test_too_many_requests_denied if {
+	trusted_charts.violation == set() with input as _review(_many(32), _both)
+		with data.lib.engine.results as mock_verified
+	violations := trusted_charts.violation with input as _review(_many(33), _both)
+		with data.lib.engine.results as mock_verified
+	_codes(violations) == {"too_many"}
+	some violation in violations
+	contains(violation.msg, "66")
+	violation.details.requests == 66
+}
+
 test_too_many_sources_denied if {
 	trusted_charts.violation == set() with input as _review(_many(64), _options)
 		with data.lib.engine.results as mock_verified
 	violations := trusted_charts.violation with input as _review(_many(65), _options)
 		with data.lib.engine.results as mock_verified
-	_codes(violations) == {"too_many"}
+	count(violations) == 1
 	some violation in violations
 	contains(violation.msg, "65")
 }
 
 test_nothing_asked_where_too_many if {
-	trusted_charts._reports == {} with input as _review(_many(65), _options)
+	trusted_charts._reports == {} with input as _review(_many(33), _both)
 		with data.lib.engine.results as mock_verified
 }
 
