@@ -312,8 +312,8 @@ _named(repository, name, version) := {
 	exact_version(version)
 	count(version) <= 256
 	site := _site(repository)
+	_registered(site, name, version)
 	path := array.concat(_site_segments(site), [name])
-	_registered(site, path, version)
 }
 
 _chart_name(name) if {
@@ -323,12 +323,13 @@ _chart_name(name) if {
 }
 
 # A chart in a registry must be one that a reference into it can name.
-_registered(site, path, version) if {
+_registered(site, name, version) if {
 	site.scheme != "oci"
 } else if {
 	count(version) <= 128
-	_repository(concat("/", path))
-	count(site.host) + count(concat("/", path)) < 255
+	path := concat("/", [site.path, name])
+	_repository(substring(path, 1, -1))
+	count(site.host) + count(path) <= 255
 }
 
 _repository(path) if regex.match(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`, path)
