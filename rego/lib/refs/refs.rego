@@ -184,9 +184,9 @@ _host(scheme, authority) := authority if {
 	# Most are written so.
 	regex.match(`^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?$`, authority)
 	count(authority) <= 63
-} else := concat("", [_address(name), _port(scheme, port)]) if {
-	form := `^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]*))?$`
-	[[_, name, port]] := regex.find_all_string_submatch_n(form, lower(authority), 1)
+} else := concat("", [_address(lower(name)), _port(scheme, port)]) if {
+	form := `^([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::([1-9][0-9]*))?$`
+	[[_, name, port]] := regex.find_all_string_submatch_n(form, authority, 1)
 }
 
 _port(_, "") := ""
