@@ -114,7 +114,7 @@ func (p *policy) openAPI() string {
 
 func open(schema map[string]any) map[string]any {
 	opened := map[string]any{}
-	switch schema["type"] {
+	switch typeOf(schema) {
 	case "object":
 		opened = map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
 		if properties, ok := schema["properties"].(map[string]any); ok && len(properties) > 0 {
@@ -124,7 +124,7 @@ func open(schema map[string]any) map[string]any {
 		items, _ := schema["items"].(map[string]any)
 		opened = map[string]any{"type": "array", "items": open(items)}
 	case "string", "boolean", "integer", "number":
-		opened["type"] = schema["type"]
+		opened["type"] = typeOf(schema)
 	default:
 		opened["x-kubernetes-preserve-unknown-fields"] = true
 	}
@@ -132,6 +132,20 @@ func open(schema map[string]any) map[string]any {
 		opened["description"] = text
 	}
 	return opened
+}
+
+// typeOf is the type of a schema. Words to choose from are strings.
+func typeOf(schema map[string]any) any {
+	words, _ := schema["enum"].([]any)
+	for _, word := range words {
+		if _, ok := word.(string); !ok {
+			return nil
+		}
+	}
+	if len(words) > 0 {
+		return "string"
+	}
+	return schema["type"]
 }
 
 func each(properties map[string]any) map[string]any {

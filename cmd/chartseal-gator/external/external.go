@@ -44,8 +44,10 @@ const (
 // the driver that was made last with providers to ask. So one driver is made
 // here, for its registration alone; the commands of gator, which make theirs
 // without, find the function as they find every other.
-func Answer(c *config.Config, log *slog.Logger) error {
-	p, err := newProvider(c, log)
+//
+// The adjustments are for who has a network of his own.
+func Answer(c *config.Config, log *slog.Logger, adjustments ...func(*source.Config)) error {
+	p, err := newProvider(c, log, adjustments)
 	if err != nil {
 		return err
 	}
@@ -62,7 +64,7 @@ func Answer(c *config.Config, log *slog.Logger) error {
 
 // newProvider is the cluster's, with time to spare: it reads no local file,
 // contacts listed hosts only, and trusts by name.
-func newProvider(c *config.Config, log *slog.Logger) (*provider.Provider, error) {
+func newProvider(c *config.Config, log *slog.Logger, adjustments []func(*source.Config)) (*provider.Provider, error) {
 	patient := builtins.Duration(perKey)
 	c.Limits.Reference = max(c.Limits.Reference, patient)
 	c.Gatekeeper.Background = max(c.Gatekeeper.Background, patient)
@@ -70,7 +72,11 @@ func newProvider(c *config.Config, log *slog.Logger) (*provider.Provider, error)
 	if err != nil {
 		return nil, err
 	}
-	client, err := source.New(c.ProviderSource())
+	from := c.ProviderSource()
+	for _, adjust := range adjustments {
+		adjust(&from)
+	}
+	client, err := source.New(from)
 	if err != nil {
 		return nil, err
 	}
