@@ -224,8 +224,6 @@ _within(via, via)
 
 _within(via, place) if startswith(via, concat("", [place, "."]))
 
-_within(via, place) if startswith(via, concat("", [place, "["]))
-
 _exempt(place) if {
 	count(_sources(place)) > 0
 	every source in _sources(place) { _exemption(source).found == true }

@@ -535,3 +535,7 @@ test_nothing_without_reference_exempt if {
 	_codes(trusted_charts.violation) == {"inline_not_listed"} with input as _review(resource, _exempting({}))
 		with data.lib.engine.results as mock_verified
 }
+
+test_kinds_told if {
+	"HelmRelease" in trusted_charts.kinds[_].kinds
+}

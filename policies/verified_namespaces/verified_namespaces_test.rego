@@ -98,3 +98,7 @@ test_other_exemption_denied if {
 	}
 	_codes(_namespace("shop", {}), _exempting({"expires": "never"})) == {"invalid_parameters"}
 }
+
+test_kinds_told if {
+	"Namespace" in verified_namespaces.kinds[_].kinds
+}
