@@ -142,7 +142,7 @@ _joins(place) if {
 # of another reference than the installer builds.
 _address(address) if _http(address)
 
-_address(address) if regex.match(`^oci://[^/?#]+(/[^:@?#]*)?$`, address)
+_address(address) if regex.match(`^oci://[^/@?#]+(/[^:@?#]*)?$`, address)
 
 _address_fault(_, address) := "" if _address(address)
 
