@@ -40,15 +40,16 @@ all(lists) := [entry | some list in lists; some entry in list]
 # METADATA
 # title: Named
 # description: The entry for a chart by repository, name and version, in a registry or behind an index. A place has via, repository, name and version, and in fields what they are called there.
-named(place) := {"via": place.via, "kind": _kind(place.repository), "ref": ref, "pin": pin(place.version), "why": why} if {
-	why := named_fault(place)
-	ref := _named_ref(place, why)
-}
+named(place) := {"via": place.via, "kind": _kind(place.repository), "ref": _named_ref(place), "pin": "version", "why": ""} if {
+	_joins(place)
+} else := {"via": place.via, "kind": _kind(place.repository), "ref": null, "pin": pin(place.version), "why": named_fault(place)}
 
 # METADATA
 # title: Named fault
 # description: Why repository, name and version name no chart; empty if they do.
-named_fault(place) := why if {
+named_fault(place) := "" if {
+	_joins(place)
+} else := why if {
 	why := [fault |
 		some fault in [
 			_address_fault(place.fields.repository, place.repository),
@@ -57,7 +58,7 @@ named_fault(place) := why if {
 		]
 		fault != ""
 	][0]
-} else := ""
+}
 
 # METADATA
 # title: Artifact
@@ -126,23 +127,36 @@ else := "unknown"
 
 _http(repository) if strings.any_prefix_match(repository, ["https://", "http://"])
 
-_named_ref(place, why) := null if why != ""
-
-else := sprintf("%s/%s:%s", [trim_suffix(place.repository, "/"), place.name, place.version]) if {
+_named_ref(place) := sprintf("%s/%s:%s", [trim_suffix(place.repository, "/"), place.name, place.version]) if {
 	startswith(place.repository, "oci://")
 } else := {"repository": place.repository, "name": place.name, "version": place.version}
 
-# An address is held to what joining needs. A tag or a digest in it would become
-# part of a path, or of another reference than the installer builds.
-_address_fault(field, address) := "" if _http(address)
+# Whether a reference can be made of three parts that each stay what they are.
+_joins(place) if {
+	_address(place.repository)
+	_name(place.name)
+	exact(place.version)
+}
 
-else := "" if regex.match("^oci://[^/?#]+(/[^:@?#]*)?$", address)
+# A tag or a digest in the address of a registry would become part of a path, or
+# of another reference than the installer builds.
+_address(address) if _http(address)
 
-else := sprintf("%s %s holds more than a repository", [field, fields.quote(address)]) if startswith(address, "oci://")
+_address(address) if regex.match(`^oci://[^/@?#]+(/[^:@?#]*)?$`, address)
 
-else := sprintf("%s is missing", [field]) if address == ""
+_address_fault(_, address) := "" if _address(address)
 
-else := sprintf("%s %s is no address of a chart repository, want oci://, https:// or http://", [field, fields.quote(address)])
+_address_fault(field, "") := sprintf("%s is missing", [field])
+
+_address_fault(field, address) := sprintf("%s %s holds more than a repository", [field, fields.quote(address)]) if {
+	startswith(address, "oci://")
+	not _address(address)
+}
+
+_address_fault(field, address) := sprintf("%s %s is no address of a chart repository, want oci://, https:// or http://", [field, fields.quote(address)]) if {
+	not _kind(address) in {"oci", "http"}
+	address != ""
+}
 
 _name_fault(field, "") := sprintf("%s is missing", [field])
 
