@@ -49,7 +49,7 @@ cluster-tools: # etcd, kube-apiserver, kubectl and Gatekeeper, built from a modu
 check: ## Check formatting, generated files, lint and Rego
 	.ci/check
 
-generate: ## Write capabilities and reference page from the table of built-ins
+generate: ## Write what follows from the table of built-ins and from the policies
 	go generate ./...
 
 clean: ## Remove what was built

@@ -29,7 +29,7 @@ type policy struct {
 	description string
 	version     string
 	entry       source
-	libraries   []source // all that the entry reaches, in the order of their files
+	libraries   []source // all that the entry reaches, in the library's order
 	inventory   bool     // whether one of them reads it
 	schema      map[string]any
 }
@@ -119,6 +119,20 @@ func (p *policy) reach(repository fs.FS, library []source) error {
 	for _, s := range library {
 		if reached[s.file] {
 			p.libraries = append(p.libraries, s)
+		}
+	}
+	return imported(append(slices.Clip(p.libraries), p.entry), library)
+}
+
+// imported wants a package behind every import: what is not there is undefined,
+// and a rule that depends on it never holds.
+func imported(sources, library []source) error {
+	for _, s := range sources {
+		for _, i := range s.module.Imports {
+			ref := i.Path.Value.(ast.Ref)
+			if ref[0].Equal(ast.DefaultRootDocument) && !slices.ContainsFunc(library, func(l source) bool { return names(ref, l.module.Package.Path) }) {
+				return fmt.Errorf("%s imports %s, and there is no such package", s.file, ref)
+			}
 		}
 	}
 	return nil

@@ -70,15 +70,18 @@ func (w *world) read(file string) []*unstructured.Unstructured {
 	w.t.Helper()
 	raw, err := os.ReadFile(file)
 	succeeds(w.t, err)
-	text := string(raw)
-	for written, published := range w.digests {
-		text = strings.ReplaceAll(text, written, published)
-	}
-	objects, err := reader.ReadUnstructureds([]byte(text))
+	objects, err := reader.ReadUnstructureds([]byte(w.real(string(raw))))
 	if err != nil {
 		w.t.Fatalf("%s: %v", file, err)
 	}
 	return objects
+}
+
+func (w *world) real(text string) string {
+	for written, published := range w.digests {
+		text = strings.ReplaceAll(text, written, published)
+	}
+	return text
 }
 
 func namespace(name string) *corev1.Namespace {
