@@ -5,6 +5,7 @@ package lib.argocd
 
 import data.lib.entries
 import data.lib.fields
+import data.lib.refs
 
 # METADATA
 # title: Kinds
@@ -171,7 +172,7 @@ _registry(place) := entries.unreadable(place.via, "oci", "path is a folder of th
 	fields.text(place.source, ["path"]) != "."
 } else := entries.unreadable(place.via, "oci", sprintf("targetRevision %s is neither one exact version nor a digest", [fields.quote(revision)])) if {
 	revision := fields.text(place.source, ["targetRevision"])
-	not entries.exact(revision)
+	not refs.exact_version(revision)
 	not startswith(revision, "sha256:")
 } else := entries.artifact({
 	"via": place.via,
@@ -251,7 +252,7 @@ _set(resource) := entries.first([
 	entries.faults(fields.members(resource, ["spec"]), "spec", {"object": [["template"], ["template", "spec"]], "array": [["generators"]]}),
 	entries.all([
 		_spec(fields.members(resource, ["spec", "template", "spec"]), "spec.template.spec"),
-		[entry | some template in _generated(resource); some entry in _declared(template.spec, template.via)],
+		_generated_entries(_generated(resource)),
 		_patch(resource),
 	]),
 ])
@@ -262,12 +263,22 @@ _generated(resource) := [{"via": via, "spec": spec} |
 	count(path) > 1
 	array.slice(path, count(path) - 2, count(path)) == ["template", "spec"]
 	spec != null
-	via := concat("", ["spec.generators", concat("", [step | some key in path; step := _step(key)])])
+	via := _path(concat("", [step | some key in path; step := _step(key)]))
 ]
+
+_generated_entries(templates) := [entry | some template in templates; some entry in _declared(template.spec, template.via)] if {
+	count(templates) <= fields.max_items
+} else := [entries.unknown("spec.generators", sprintf("spec.generators hold %d templates, at most %d are read", [count(templates), fields.max_items]))]
 
 _step(key) := sprintf("[%d]", [key]) if is_number(key)
 
 else := sprintf(".%s", [key])
+
+# Members of generators have any name, so a path may be any text.
+_path(steps) := sprintf("spec.generators%s", [steps]) if {
+	count(steps) <= 256
+	regex.match(`^[a-zA-Z0-9.\[\]]+$`, steps)
+} else := "spec.generators"
 
 _patch(resource) := [entries.unknown("spec.templatePatch", "spec.templatePatch can name other charts") |
 	fields.used(resource, ["spec", "templatePatch"])

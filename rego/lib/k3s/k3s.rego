@@ -5,6 +5,7 @@ package lib.k3s
 
 import data.lib.entries
 import data.lib.fields
+import data.lib.refs
 
 # METADATA
 # title: Kinds
@@ -76,7 +77,7 @@ _registry(resource) := _ambiguous if {
 	fields.used(resource, ["spec", "repo"])
 } else := entries.unknown("spec.chart", sprintf("spec.version %s is not one exact version", [fields.quote(version)])) if {
 	version := fields.text(resource, ["spec", "version"])
-	not entries.exact(version)
+	not refs.exact_version(version)
 } else := entries.artifact({
 	"via": "spec.chart",
 	"repository": fields.text(resource, ["spec", "chart"]),

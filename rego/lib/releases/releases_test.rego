@@ -1,6 +1,7 @@
 package lib.releases_test
 
 import data.lib.entries_test
+import data.lib.refs
 import data.lib.releases
 
 _web := {"repository": "https://charts.example.com", "name": "web", "version": "1.2.3"}
@@ -80,7 +81,7 @@ test_good_objects[name] if {
 	count(list) > 0
 	every entry in list {
 		entries_test.well_formed(entry)
-		entry.ref != null
+		refs.parse(entry.ref).ok
 	}
 	releases.refs(resource) == [entry.ref | some entry in list] with data.inventory as _inventory
 	releases.insecure(resource) == [] with data.inventory as _inventory

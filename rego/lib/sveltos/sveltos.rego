@@ -105,7 +105,9 @@ _entry(release, via) := entries.unreadable(via, "indirect", "repositoryURL leads
 
 # Helm's own spelling, repository/name, with the name that the profile gives the
 # repository. Any other repository would be one that is not named here.
-_name(release) := trim_prefix(fields.text(release, ["chartName"]), sprintf("%s/", [fields.text(release, ["repositoryName"])]))
+_name(release) := trim_prefix(fields.text(release, ["chartName"]), sprintf("%s/", [fields.text(release, ["repositoryName"])])) if {
+	fields.used(release, ["repositoryName"])
+} else := fields.text(release, ["chartName"])
 
 _updates(release, via) := [entries.unknown(place, sprintf("%s fetches charts that are not named", [place])) |
 	place := fields.join(via, "options.dependencyUpdate")
