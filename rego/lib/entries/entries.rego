@@ -149,7 +149,10 @@ _address_fault(field, address) := sprintf("%s %s holds more than a repository", 
 	not _address(address)
 }
 
-_address_fault(field, address) := sprintf("%s %s is no address of a chart repository, want oci://, https:// or http://", [field, fields.quote(address)]) if {
+_address_fault(field, address) := sprintf(
+	"%s %s is no address of a chart repository, want oci://, https:// or http://",
+	[field, fields.quote(address)],
+) if {
 	not _kind(address) in {"oci", "http"}
 	address != ""
 }

@@ -119,7 +119,10 @@ _entry(release, via) := entries.unknown(via, "chart and repo are both addresses"
 	"fields": {"repository": "repo", "name": "chart", "version": "version"},
 })
 
-_registry(release, via, field) := entries.unreadable(via, "oci", sprintf("version %s is not one exact version", [fields.quote(version)])) if {
+_registry(release, via, field) := entries.unreadable(
+	via, "oci",
+	sprintf("version %s is not one exact version", [fields.quote(version)]),
+) if {
 	version := fields.text(release, ["version"])
 	not refs.exact_version(version)
 } else := entries.artifact({

@@ -93,7 +93,10 @@ _archive(resource) := _ambiguous if {
 } else := entries.archive("spec.chart", "spec.chart", fields.text(resource, ["spec", "chart"]))
 
 # Without a repository the job looks in its own image.
-_indexed(resource) := entries.unknown("spec.repo", sprintf("spec.repo %s is no repository with an index, want https://", [fields.quote(repository)])) if {
+_indexed(resource) := entries.unknown(
+	"spec.repo",
+	sprintf("spec.repo %s is no repository with an index, want https://", [fields.quote(repository)]),
+) if {
 	repository := fields.text(resource, ["spec", "repo"])
 	not strings.any_prefix_match(repository, ["https://", "http://"])
 } else := entries.named({

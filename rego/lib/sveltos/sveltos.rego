@@ -93,7 +93,10 @@ _shape := {
 	],
 }
 
-_entry(release, via) := entries.unreadable(via, "indirect", "repositoryURL leads to a folder in what Flux fetched, which holds nothing that chart tools sign") if {
+_entry(release, via) := entries.unreadable(
+	via, "indirect",
+	"repositoryURL leads to a folder in what Flux fetched, which holds nothing that chart tools sign",
+) if {
 	strings.any_prefix_match(fields.text(release, ["repositoryURL"]), ["gitrepository://", "ocirepository://", "bucket://"])
 } else := entries.named({
 	"via": via,
