@@ -32,7 +32,9 @@ var mayImport = map[string][]string{
 	"builtins/all":             {"builtins", "builtins/chart", "builtins/cosign", "builtins/helm"},
 	"builtins/opa":             {"builtins", "builtins/chartref"},
 	"provider":                 {"builtins", "builtins/chartref"},
-	"cmd/chartseal/start":      {},
+	// Text alone.
+	"rego":                {},
+	"cmd/chartseal/start": {},
 	// What talks to Kubernetes is a package of its own, which nothing that judges may reach.
 	"cmd/chartseal-provider/certs": {},
 	"cmd/chartseal-provider":       {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "builtins/trust/inventory", "cmd/chartseal-provider/certs", "provider"},
