@@ -4,6 +4,8 @@ import data.lib.patterns
 
 _valid := {
 	"oci://registry.example.com/charts/web",
+	"oci://registry.example.com/charts/a--b__c.d",
+	"oci://a.rather.long.name.of.a.registry.that.is.somewhere.example.com/with/a/long/path/**",
 	"oci://registry.example.com/**",
 	"oci://registry.example.com:5000/charts/*",
 	"oci://*.example.com/charts/*/web/**",
