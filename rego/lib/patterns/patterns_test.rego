@@ -26,6 +26,13 @@ test_patterns if {
 	}
 }
 
+# What is seen at a glance is seen at length, too.
+test_plain_patterns_are_patterns if {
+	every pattern in _valid {
+		patterns.fault(pattern) == "" with data.lib.patterns._plain as false
+	}
+}
+
 _invalid := {
 	"": "want scheme",
 	"*": "want scheme",
