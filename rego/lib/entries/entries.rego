@@ -4,6 +4,7 @@
 package lib.entries
 
 import data.lib.fields
+import data.lib.refs
 
 # METADATA
 # title: Unreadable
@@ -100,14 +101,9 @@ weakened(value, via, paths) := [{"via": place, "why": sprintf("%s is set", [plac
 # METADATA
 # title: Pin
 # description: What holds a version to one chart.
-pin(version) := "version" if exact(version)
+pin(version) := "version" if refs.exact_version(version)
 
 else := "none"
-
-# METADATA
-# title: Exact
-# description: Whether a text is one version by Semantic Versioning 2.0.0, with or without v.
-exact(version) := regex.match(_version, version)
 
 # METADATA
 # title: Digest
@@ -135,7 +131,7 @@ _named_ref(place) := sprintf("%s/%s:%s", [trim_suffix(place.repository, "/"), pl
 _joins(place) if {
 	_address(place.repository)
 	_name(place.name)
-	exact(place.version)
+	refs.exact_version(place.version)
 }
 
 # A tag or a digest in the address of a registry would become part of a path, or
@@ -153,7 +149,10 @@ _address_fault(field, address) := sprintf("%s %s holds more than a repository", 
 	not _address(address)
 }
 
-_address_fault(field, address) := sprintf("%s %s is no address of a chart repository, want oci://, https:// or http://", [field, fields.quote(address)]) if {
+_address_fault(field, address) := sprintf(
+	"%s %s is no address of a chart repository, want oci://, https:// or http://",
+	[field, fields.quote(address)],
+) if {
 	not _kind(address) in {"oci", "http"}
 	address != ""
 }
@@ -172,7 +171,7 @@ _name(name) if {
 	not name in {".", ".."}
 }
 
-_version_fault(field, version) := "" if exact(version)
+_version_fault(field, version) := "" if refs.exact_version(version)
 
 else := sprintf("%s is missing, so the latest is taken", [field]) if version == ""
 
@@ -196,7 +195,7 @@ else := sprintf("%s %s is no repository in a registry, want oci://", [field, fie
 
 _tag_fault(field, tag) := "" if regex.match(`^([a-zA-Z0-9_][a-zA-Z0-9._-]*)?$`, tag)
 
-else := "" if exact(tag)
+else := "" if refs.exact_version(tag)
 
 else := sprintf("%s %s is no tag", [field, fields.quote(tag)])
 
@@ -222,12 +221,12 @@ _behind(_, "") := ""
 
 _behind(separator, text) := concat("", [separator, text]) if text != ""
 
-_archive_pin(url) := "version" if regex.match(concat("", [`^[^?#]+/[^/?#]*-`, trim(_version, "^$"), `\.tgz(\?.*)?$`]), url)
+_archive_pin(url) := "version" if {
+	words := split(regex.find_n(`[^/]+\.tgz$`, split(url, "?")[0], 1)[0], "-")
+	count(words) <= _max_words
+	some i, _ in words
+	i > 0
+	refs.exact_version(trim_suffix(concat("-", array.slice(words, i, count(words))), ".tgz"))
+} else := "none"
 
-else := "none"
-
-_version := concat("", [
-	`^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)`,
-	`(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?`,
-	`(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$`,
-])
+_max_words := 16

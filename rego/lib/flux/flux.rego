@@ -228,7 +228,7 @@ _artifact_shape := {
 	],
 }
 
-# > Digest … takes precedence over SemVer. SemVer … takes precedence over Tag.
+# Flux takes the digest before the range, and the range before the tag.
 # https://fluxcd.io/flux/components/source/ocirepositories/#reference
 _artifact_entry(resource) := entries.unreadable("spec.ref.semver", "oci", "spec.ref.semver is a range, want spec.ref.digest") if {
 	fields.text(resource, ["spec", "ref", "semver"]) != ""
