@@ -23,7 +23,7 @@ import data.lib.references
 import data.lib.refs
 import data.lib.releases
 import data.lib.repositories
-import data.lib.schemas
+import data.lib.schemas.allowed_sources
 
 # METADATA
 # title: Kinds
@@ -85,7 +85,7 @@ _faults := _misfits if {
 	not repositories.valid(repository)
 }
 
-_misfits := parameters.faults(_options, schemas.allowed_sources.schema)
+_misfits := parameters.faults(_options, allowed_sources.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 

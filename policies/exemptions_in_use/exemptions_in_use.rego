@@ -20,7 +20,7 @@ import data.lib.messages
 import data.lib.parameters
 import data.lib.refs
 import data.lib.releases
-import data.lib.schemas
+import data.lib.schemas.exemptions_in_use
 
 # METADATA
 # title: Kinds
@@ -61,7 +61,7 @@ _sources := releases.sources(_object)
 
 _options := parameters.options(input)
 
-_faults := parameters.faults(_options, schemas.exemptions_in_use.schema)
+_faults := parameters.faults(_options, exemptions_in_use.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 
@@ -94,6 +94,7 @@ _token := _object.metadata.annotations["chartseal.dev/break-glass"]
 default _claimed := ""
 
 _claimed := claims.digest if {
+	is_string(_token)
 	regex.match(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`, _token)
 	part := split(_token, ".")[1]
 	count(part) % 4 != 1
