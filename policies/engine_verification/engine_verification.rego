@@ -49,7 +49,7 @@ violation contains messages.violation(_field(place.via), "verification", "reject
 	some place in _places
 	not _verified(place)
 	not _exempt(place)
-	reason := concat("; ", array.concat([_fault(place)], _uncounted(place)))
+	reason := concat("; ", array.concat(_uncounted(place), [_fault(place)]))
 }
 
 _judged if {

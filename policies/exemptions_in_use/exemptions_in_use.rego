@@ -75,12 +75,13 @@ _details(use) := object.filter(use, ["by", "reason", "ticket", "expires"])
 
 # Uses.
 
-# No report is asked for here: where nothing is pinned, every digest that an
-# exemption could be about is tried.
+# Both are looked for, since either would do. No report is asked for here: where
+# nothing is pinned, every digest that an exemption could be about is tried.
 _uses(source) := {use |
 	source.ref != null
 	some digest in _digests(source)
-	use := exemptions.find(_object, source, digest, _options)
+	some way in ["exemptions", "break_glass"]
+	use := exemptions.find(_object, source, digest, object.filter(_options, [way]))
 	use.found == true
 }
 
@@ -110,6 +111,6 @@ _whys := _reasons if {
 _reasons := {why |
 	some source in _sources
 	source.ref != null
-	why := exemptions.find(_object, source, refs.parse(source.ref).digest, _options).why
+	why := exemptions.find(_object, source, refs.parse(source.ref).digest, object.filter(_options, ["break_glass"])).why
 	why != ""
 }

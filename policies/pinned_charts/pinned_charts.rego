@@ -67,7 +67,7 @@ _pinned(source) if _finding(source).code == "ok"
 
 _denial(source) := messages.violation(source, finding.code, "rejected", reason, {}) if {
 	finding := _finding(source)
-	reason := concat("; ", [text | some text in [finding.reason, _exemption(source).why]; text != ""])
+	reason := concat("; ", [text | some text in [_exemption(source).why, finding.reason]; text != ""])
 }
 
 # What is found about a source. Where nothing is, nothing is pinned.
