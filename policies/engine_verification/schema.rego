@@ -52,12 +52,15 @@ schema := {
 				"additionalProperties": false,
 				"required": ["namespace", "chart", "digest", "reason", "expires"],
 				"properties": {
-					"namespace": {"type": "string", "minLength": 1},
+					"namespace": {"type": "string"},
 					"chart": {"type": "string", "minLength": 1},
 					"digest": {"type": "string", "pattern": "^(any|sha256:[0-9a-f]{64})$"},
 					"reason": {"type": "string", "minLength": 1},
-					"ticket": {"type": "string", "minLength": 1},
-					"expires": {"type": "string", "format": "date-time"},
+					"expires": {
+						"type": "string",
+						"format": "date-time",
+						"pattern": "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$",
+					},
 				},
 			},
 		},

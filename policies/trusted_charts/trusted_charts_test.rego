@@ -417,6 +417,17 @@ test_unreadable_dependencies_denied if {
 	_codes(violations) == {"dependency_denied"}
 }
 
+test_misshapen_dependency_denied if {
+	rule := object.union(_rule(["oci://registry.example.com/**"], {"all_of": [_locked]}), {"dependencies": ["bundled"]})
+	violations := trusted_charts.violation with input as _review(_pinned(_digest), _ruled([rule]))
+		with data.lib.engine.results as mock_misshapen_dependencies
+	_codes(violations) == {"dependency_denied"}
+}
+
+mock_misshapen_dependencies(requests) := {request: object.union(_report, {"dependencies": ["base", {"name": "a", "repository": 7}, {"name": "b"}]}) |
+	some request in requests
+}
+
 mock_unreadable_dependencies(requests) := {request: object.union(_report, {"dependencies": "none"}) | some request in requests}
 
 # Bounds.
@@ -426,7 +437,8 @@ _many(n) := _argo([sprintf("web%d", [i]) | some i in numbers.range(1, n)])
 _both := _ruled([_rule(["oci://registry.example.com/**"], {"all_of": [_signed, _cosigned]})])
 
 test_too_many_requests_denied if {
-	trusted_charts.violation == set() with input as _review(_many(32), _both)
+	count(trusted_charts._requests) == 64 with input as _review(_many(32), _both)
+	trusted_charts.violation == set() with input as _review(_many(2), _both)
 		with data.lib.engine.results as mock_verified
 	violations := trusted_charts.violation with input as _review(_many(33), _both)
 		with data.lib.engine.results as mock_verified
@@ -437,8 +449,6 @@ test_too_many_requests_denied if {
 }
 
 test_too_many_sources_denied if {
-	trusted_charts.violation == set() with input as _review(_many(64), _options)
-		with data.lib.engine.results as mock_verified
 	violations := trusted_charts.violation with input as _review(_many(65), _options)
 		with data.lib.engine.results as mock_verified
 	count(violations) == 1

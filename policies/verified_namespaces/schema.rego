@@ -21,7 +21,11 @@ schema := {
 					"namespace": {"type": "string", "minLength": 1},
 					"reason": {"type": "string", "minLength": 1},
 					"ticket": {"type": "string", "minLength": 1},
-					"expires": {"type": "string", "format": "date-time"},
+					"expires": {
+						"type": "string",
+						"format": "date-time",
+						"pattern": "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$",
+					},
 				},
 			},
 		},
