@@ -152,8 +152,7 @@ func TestNoParameters(t *testing.T) {
 	w := newWorld(t)
 	var all []*sample
 	for name, parameters := range map[string]any{
-		"none": nil, "no options": map[string]any{}, "empty options": map[string]any{"options": map[string]any{}},
-		"empty rules": map[string]any{"options": map[string]any{"rules": []any{}}},
+		"none": nil, "empty rules": map[string]any{"options": map[string]any{"rules": []any{}}},
 	} {
 		for _, s := range w.trusting(unmatched) {
 			s.name += ", parameters: " + name
