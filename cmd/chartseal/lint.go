@@ -33,7 +33,7 @@ Exit codes: 0 nothing found, 1 something found, 2 wrong usage.`,
 			return lintPaths(cmd.OutOrStdout(), output, paths)
 		},
 	})
-	cmd.Flags().StringVarP(&output, "output", "o", "pretty", "pretty, json or github")
+	outputFlag(cmd, &output, "pretty", "json", "github")
 	return cmd
 }
 

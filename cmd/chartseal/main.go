@@ -75,6 +75,7 @@ func command() *cobra.Command {
 	root.AddCommand(lockCommand(env))
 	root.AddCommand(trustCommand(path))
 	root.AddCommand(lintCommand())
+	root.AddCommand(verifyCommand(env))
 	guardBuild(root)
 	return root
 }
