@@ -174,7 +174,7 @@ func repositoryLocation(at string) (location, error) {
 		return location{}, err
 	}
 	scheme, rest, _ := strings.Cut(at, "://")
-	scheme = strings.ToLower(scheme)
+	scheme = lower(scheme)
 	if _, ok := defaultPorts[scheme]; !ok || !strings.Contains(at, "://") {
 		return location{}, errors.New("URL has another scheme than oci, https or http")
 	}
