@@ -326,6 +326,7 @@ var badJSON = []struct{ id, in, reason string }{
 	{"repository with fragment", with("repository", "https://h.example/#hunter2"), "fragment"},
 	{"repository with userinfo", with("repository", "https://u:hunter2@h.example"), "userinfo"},
 	{"repository with two final slashes", with("repository", "https://h.example/a//"), "empty segment"},
+	{"repository with two slashes after its host", with("repository", "https://h.example//"), "empty segment"},
 	{"repository with dot segments", with("repository", "https://h.example/.."), "dot segment"},
 	{"upper-case name in a registry", `{"repository": "oci://h.example", "name": "Web", "version": "1.2.3"}`, `part "Web"`},
 	{"repository of a registry with tag", `{"repository": "oci://h.example/a:1", "name": "web", "version": "1.2.3"}`, "tag"},

@@ -185,10 +185,10 @@ func repositoryLocation(at string) (location, error) {
 	if err != nil {
 		return location{}, err
 	}
-	l.path = strings.TrimSuffix(l.path, "/")
 	if l.path == "" {
 		return l, nil
 	}
+	l.path = strings.TrimSuffix(l.path, "/")
 	return l, checkPath(l.path)
 }
 

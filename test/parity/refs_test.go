@@ -134,6 +134,7 @@ func TestRefsAtTheirLimits(t *testing.T) {
 		object("oci://h.example", at(245), "1.2.3"), object("oci://h.example", at(246), "1.2.3"),
 		object("oci://h.example/"+at(241), "web", "1.2.3"), object("oci://h.example/"+at(242), "web", "1.2.3"),
 		object("https://h.example/"+at(4096-18), "web", "1.2.3"), object("https://h.example/"+at(4097-18), "web", "1.2.3"),
+		object("oci://h.example/%61", "web", "1.2.3"), object("https://h.example/%61", "web", "1.2.3"),
 		map[string]any{"archive": base64.StdEncoding.EncodeToString([]byte{0xff, 0xfe, 0})},
 		map[string]any{at(300): 1}, map[string]any{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1, "i": 1},
 	}

@@ -184,9 +184,9 @@ _host(scheme, authority) := authority if {
 	# Most are written so.
 	regex.match(`^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?$`, authority)
 	count(authority) <= 63
-} else := concat("", [_address(name), _port(scheme, port)]) if {
-	form := `^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]*))?$`
-	[[_, name, port]] := regex.find_all_string_submatch_n(form, lower(authority), 1)
+} else := concat("", [_address(lower(name)), _port(scheme, port)]) if {
+	form := `^([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::([1-9][0-9]*))?$`
+	[[_, name, port]] := regex.find_all_string_submatch_n(form, authority, 1)
 }
 
 _port(_, "") := ""
@@ -312,8 +312,8 @@ _named(repository, name, version) := {
 	exact_version(version)
 	count(version) <= 256
 	site := _site(repository)
+	_registered(site, name, version)
 	path := array.concat(_site_segments(site), [name])
-	_registered(site, path, version)
 }
 
 _chart_name(name) if {
@@ -323,12 +323,13 @@ _chart_name(name) if {
 }
 
 # A chart in a registry must be one that a reference into it can name.
-_registered(site, path, version) if {
+_registered(site, name, version) if {
 	site.scheme != "oci"
 } else if {
 	count(version) <= 128
-	_repository(concat("/", path))
-	count(site.host) + count(concat("/", path)) < 255
+	path := concat("/", [site.path, name])
+	_repository(substring(path, 1, -1))
+	count(site.host) + count(path) <= 255
 }
 
 _repository(path) if regex.match(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`, path)
