@@ -88,7 +88,7 @@ _places(spec, via) := array.concat(
 )
 
 _application(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object", "operation": "object"}),
+	entries.faults(resource, "", {"object": [["spec"], ["operation"]]}),
 	array.concat(
 		_spec(fields.members(resource, ["spec"]), "spec"),
 		_operation(resource),
@@ -102,7 +102,7 @@ _spec(spec, via) := entries.first([
 ])
 
 _declared(spec, via) := entries.all([
-	entries.faults(spec, via, {"source": "object", "sources": "array"}),
+	entries.faults(spec, via, {"object": [["source"]], "array": [["sources"]]}),
 	[entry | some place in _places(spec, via); some entry in _entries(place)],
 	_hydrator(spec, via),
 ])
@@ -112,14 +112,7 @@ _hydrator(spec, via) := [entries.unreadable(place, "git", sprintf("%s deploys fr
 	fields.at(spec, ["sourceHydrator"]) != null
 ]
 
-_shape := {
-	"repoURL": "string",
-	"chart": "string",
-	"targetRevision": "string",
-	"path": "string",
-	"ref": "string",
-	"helm": "object",
-}
+_shape := {"string": [["repoURL"], ["chart"], ["targetRevision"], ["path"], ["ref"]], "object": [["helm"]]}
 
 _entries(place) := entries.first([
 	entries.faults(place.source, place.via, _shape),
@@ -197,8 +190,10 @@ _unless_digest(revision) := revision if not startswith(revision, "sha256:")
 else := ""
 
 # What an operation asks for is deployed once, whatever the spec says.
-_operation(resource) := entries.first([
-	entries.faults(fields.members(resource, ["operation"]), "operation", {"sync": "object"}),
+_operation(resource) := [] if fields.at(resource, ["operation"]) == null
+
+else := entries.first([
+	entries.faults(fields.members(resource, ["operation"]), "operation", {"object": [["sync"]]}),
 	entries.faults(fields.members(resource, ["operation", "sync"]), "operation.sync", _sync_shape),
 	entries.all([
 		_declared(fields.members(resource, ["operation", "sync"]), "operation.sync"),
@@ -208,7 +203,7 @@ _operation(resource) := entries.first([
 	]),
 ])
 
-_sync_shape := {"source": "object", "sources": "array", "revision": "string", "revisions": "array"}
+_sync_shape := {"object": [["source"]], "array": [["sources"], ["revisions"]], "string": [["revision"]]}
 
 _manifests(resource) := [entries.unknown("operation.sync.manifests", "operation.sync.manifests are deployed in place of any chart") |
 	fields.used(resource, ["operation", "sync", "manifests"])
@@ -252,8 +247,8 @@ _revision_entries(several, i, revision) := [entries.unknown(_revisions_item(i), 
 _revisions_item(i) := fields.item("operation.sync.revisions", i)
 
 _set(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object"}),
-	entries.faults(fields.members(resource, ["spec"]), "spec", {"template": "object", "template.spec": "object", "generators": "array"}),
+	entries.faults(resource, "", {"object": [["spec"]]}),
+	entries.faults(fields.members(resource, ["spec"]), "spec", {"object": [["template"], ["template", "spec"]], "array": [["generators"]]}),
 	entries.all([
 		_spec(fields.members(resource, ["spec", "template", "spec"]), "spec.template.spec"),
 		[entry | some template in _generated(resource); some entry in _declared(template.spec, template.via)],

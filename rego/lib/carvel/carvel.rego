@@ -20,7 +20,7 @@ groups := ["kappctrl.k14s.io"]
 # title: Sources
 # description: An entry for each place from which a chart could be taken.
 sources(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object", "spec.fetch": "array"}),
+	entries.faults(resource, "", {"array": [["spec", "fetch"]], "object": [["spec"]]}),
 	[entry |
 		some i, fetch in fields.items(resource, ["spec", "fetch"])
 		some entry in _fetched(fetch, fields.item("spec.fetch", i))
@@ -41,13 +41,13 @@ repositories(_) := []
 insecure(_) := []
 
 _fetched(fetch, via) := entries.first([
-	entries.faults(fetch, via, {"helmChart": "object"}),
+	entries.faults(fetch, via, {"object": [["helmChart"]]}),
 	[entry | some key, value in fetch; value != null; some entry in _by_key(key, value, fields.join(via, key))],
 	[entries.unknown(via, sprintf("%s fetches nothing that is understood", [via]))],
 ])
 
 _by_key("helmChart", release, via) := entries.first([
-	entries.faults(release, via, {"name": "string", "version": "string", "repository": "object", "repository.url": "string"}),
+	entries.faults(release, via, {"object": [["repository"]], "string": [["name"], ["version"], ["repository", "url"]]}),
 	[entries.named({
 		"via": via,
 		"repository": fields.text(release, ["repository", "url"]),

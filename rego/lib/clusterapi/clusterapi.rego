@@ -20,7 +20,7 @@ groups := ["addons.cluster.x-k8s.io"]
 # title: Sources
 # description: An entry for each place from which a chart could be taken.
 sources(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object"}),
+	entries.faults(resource, "", {"object": [["spec"]]}),
 	entries.faults(fields.members(resource, ["spec"]), "spec", _shape),
 	array.concat([_entry(resource)], _updates(resource)),
 ]) if {
@@ -39,7 +39,7 @@ insecure(resource) := entries.weakened(resource, "", ["spec.tlsConfig.insecureSk
 
 _known := ["HelmChartProxy", "HelmReleaseProxy"]
 
-_shape := {"chartName": "string", "repoURL": "string", "version": "string", "options": "object"}
+_shape := {"object": [["options"]], "string": [["chartName"], ["repoURL"], ["version"]]}
 
 _entry(resource) := entries.named({
 	"via": "spec",

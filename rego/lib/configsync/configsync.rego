@@ -20,7 +20,7 @@ groups := ["configsync.gke.io"]
 # title: Sources
 # description: An entry for the place that is synced from. Without a type that is git.
 sources(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object"}),
+	entries.faults(resource, "", {"object": [["spec"]]}),
 	entries.faults(fields.members(resource, ["spec"]), "spec", _shape),
 	[_entry(resource, fields.text(resource, ["spec", "sourceType"]))],
 ]) if {
@@ -39,13 +39,7 @@ insecure(_) := []
 
 _known := ["RootSync", "RepoSync"]
 
-_shape := {
-	"sourceType": "string",
-	"helm": "object",
-	"helm.repo": "string",
-	"helm.chart": "string",
-	"helm.version": "string",
-}
+_shape := {"object": [["helm"]], "string": [["sourceType"], ["helm", "repo"], ["helm", "chart"], ["helm", "version"]]}
 
 _entry(resource, "helm") := entries.named({
 	"via": "spec.helm",

@@ -20,7 +20,7 @@ groups := ["helm.crossplane.io", "helm.m.crossplane.io"]
 # title: Sources
 # description: An entry for each place from which a chart could be taken, also for a name that a URL wins over.
 sources(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object", "spec.forProvider": "object", _via: "object"}),
+	entries.faults(resource, "", {"object": [["spec"], ["spec", "forProvider"], ["spec", "forProvider", "chart"]]}),
 	entries.faults(_release(resource), _via, _shape),
 	array.concat(_url(_release(resource)), _named(_release(resource))),
 ]) if {
@@ -39,7 +39,7 @@ insecure(resource) := entries.weakened(resource, "", ["spec.forProvider.insecure
 
 _via := "spec.forProvider.chart"
 
-_shape := {"repository": "string", "name": "string", "version": "string", "url": "string", "digest": "string"}
+_shape := {"string": [["repository"], ["name"], ["version"], ["url"], ["digest"]]}
 
 _release(resource) := fields.members(resource, split(_via, "."))
 

@@ -40,9 +40,10 @@ all(lists) := [entry | some list in lists; some entry in list]
 # METADATA
 # title: Named
 # description: The entry for a chart by repository, name and version, in a registry or behind an index. A place has via, repository, name and version, and in fields what they are called there.
-named(place) := object.union(_named_entry(place), {"ref": _named_ref(place), "why": ""}) if {
-	named_fault(place) == ""
-} else := object.union(_named_entry(place), {"ref": null, "why": named_fault(place)})
+named(place) := {"via": place.via, "kind": _kind(place.repository), "ref": ref, "pin": pin(place.version), "why": why} if {
+	why := named_fault(place)
+	ref := _named_ref(place, why)
+}
 
 # METADATA
 # title: Named fault
@@ -117,8 +118,6 @@ digest(encoded) := sprintf("sha256:%s", [crypto.sha256(decoded)]) if {
 	base64.encode(decoded) == encoded
 } else := ""
 
-_named_entry(place) := {"via": place.via, "kind": _kind(place.repository), "pin": pin(place.version)}
-
 _kind(repository) := "oci" if startswith(repository, "oci://")
 
 else := "http" if _http(repository)
@@ -127,7 +126,9 @@ else := "unknown"
 
 _http(repository) if strings.any_prefix_match(repository, ["https://", "http://"])
 
-_named_ref(place) := sprintf("%s/%s:%s", [trim_suffix(place.repository, "/"), place.name, place.version]) if {
+_named_ref(place, why) := null if why != ""
+
+else := sprintf("%s/%s:%s", [trim_suffix(place.repository, "/"), place.name, place.version]) if {
 	startswith(place.repository, "oci://")
 } else := {"repository": place.repository, "name": place.name, "version": place.version}
 

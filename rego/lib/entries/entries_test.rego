@@ -227,4 +227,4 @@ test_weakened if {
 	entries.weakened(1, "", ["insecure"]) == []
 }
 
-test_faults if refused(entries.faults({"a": 1}, "spec", {"a": "string"}), "spec.a", "is a number, want a string")
+test_faults if refused(entries.faults({"a": 1}, "spec", {"string": [["a"]]}), "spec.a", "is a number, want a string")

@@ -7,7 +7,8 @@ package lib.fields
 # title: Text
 # description: The string at a path; empty if there is none.
 text(value, path) := found if {
-	found := at(value, path)
+	is_object(value)
+	found := object.get(value, path, "")
 	is_string(found)
 } else := ""
 
@@ -15,7 +16,8 @@ text(value, path) := found if {
 # title: Members
 # description: The object at a path; empty if there is none.
 members(value, path) := found if {
-	found := at(value, path)
+	is_object(value)
+	found := object.get(value, path, {})
 	is_object(found)
 } else := {}
 
@@ -23,7 +25,8 @@ members(value, path) := found if {
 # title: Items
 # description: The list at a path; empty if there is none, or if it is longer than anyone reads.
 items(value, path) := found if {
-	found := at(value, path)
+	is_object(value)
+	found := object.get(value, path, [])
 	is_array(found)
 	count(found) <= max_items
 } else := []
@@ -54,13 +57,16 @@ max_text := 4096
 
 # METADATA
 # title: Faults
-# description: The fields below value that have not the type that shape gives for their dotted path, as via and why. A field that is absent has none.
-faults(value, via, shape) := [{"via": via, "why": sprintf("%s is %s, want an object", [_shown(via), named_type(value)])}] if {
+# description: What is wrong with the fields below value, as via and why. A shape gives paths by the type that they want. A field that is absent has no fault.
+faults(value, via, shape) := [] if _sound(value, shape)
+
+else := [{"via": via, "why": sprintf("%s is %s, want an object", [_shown(via), named_type(value)])}] if {
 	not is_object(value)
 } else := [{"via": place, "why": sprintf("%s %s", [place, why])} |
-	some path, type in shape
-	why := _fault(at(value, split(path, ".")), type)
-	place := join(via, path)
+	some type, paths in shape
+	some path in paths
+	why := _fault(object.get(value, path, null), type)
+	place := join(via, concat(".", path))
 ]
 
 # METADATA
@@ -96,6 +102,25 @@ _types := {
 	"string": "a string",
 	"array": "a list",
 	"object": "an object",
+}
+
+# Most objects are as they should be, and this says so in one go.
+_sound(value, shape) if {
+	is_object(value)
+	count([path |
+		some type, paths in shape
+		some path in paths
+		found := object.get(value, path, null)
+		found != null
+		type_name(found) != type
+	]) == 0
+	_readable(concat("", [found | some path in shape.string; found := object.get(value, path, ""); is_string(found)]))
+	count([path | some path in shape.array; found := object.get(value, path, []); is_array(found); count(found) > max_items]) == 0
+}
+
+_readable(text) if {
+	count(text) <= max_text
+	not contains(text, "{")
 }
 
 _shown("") := "the object"

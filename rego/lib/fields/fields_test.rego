@@ -39,7 +39,7 @@ test_used if {
 	}
 }
 
-_shape := {"text": "string", "list": "array", "members": "object", "members.a": "number"}
+_shape := {"string": [["text"]], "array": [["list"]], "object": [["members"]], "number": [["members", "a"]]}
 
 test_right_types_have_no_faults if {
 	fields.faults(_resource.spec, "spec", _shape) == []

@@ -44,7 +44,7 @@ insecure(resource) := entries.weakened(resource, "", [
 ])
 
 _bundle(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object"}),
+	entries.faults(resource, "", {"object": [["spec"]]}),
 	entries.faults(fields.members(resource, ["spec"]), "spec", _bundle_shape),
 	entries.all([
 		_release(fields.members(resource, ["spec", "helm"]), "spec.helm"),
@@ -56,12 +56,11 @@ _bundle(resource) := entries.first([
 	[entries.unknown("spec.helm", "spec.helm names no chart")],
 ])
 
-_bundle_shape := object.union(
-	{"targets": "array", "resources": "array", "contentsId": "string"},
-	{sprintf("helm%s", [path]): type | some path, type in _release_shape},
-)
-
-_release_shape := {"": "object", ".chart": "string", ".repo": "string", ".version": "string"}
+_bundle_shape := {
+	"array": [["targets"], ["resources"]],
+	"object": [["helm"]],
+	"string": [["contentsId"], ["helm", "chart"], ["helm", "repo"], ["helm", "version"]],
+}
 
 # A release, if it names anything.
 _release(release, via) := [_entry(release, via)] if {
@@ -76,9 +75,11 @@ _targets(resource) := [entry |
 ]
 
 _target(base, target, via) := entries.first([
-	entries.faults(target, via, {sprintf("helm%s", [path]): type | some path, type in _release_shape}),
+	entries.faults(target, via, _target_shape),
 	array.concat(_overridden(base, fields.members(target, ["helm"]), fields.join(via, "helm")), _tools(target, via)),
 ])
+
+_target_shape := {"object": [["helm"]], "string": [["helm", "chart"], ["helm", "repo"], ["helm", "version"]]}
 
 _overridden(base, release, via) := [_entry(merged, via)] if {
 	some field in ["chart", "repo", "version"]
@@ -152,7 +153,7 @@ _elsewhere(resource, via) := [entries.unreadable(via, "indirect", sprintf("%s le
 ]
 
 _deployment(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object"}),
+	entries.faults(resource, "", {"object": [["spec"]]}),
 	entries.faults(fields.members(resource, ["spec"]), "spec", _deployment_shape),
 	entries.all([
 		_options(fields.members(resource, ["spec", "options"]), "spec.options"),
@@ -162,13 +163,17 @@ _deployment(resource) := entries.first([
 	[entries.unknown("spec.options.helm", "spec.options.helm names no chart")],
 ])
 
-_deployment_shape := object.union(
-	{"options": "object", "stagedOptions": "object"},
-	{sprintf("%s.helm%s", [options, path]): type |
-		some options in ["options", "stagedOptions"]
-		some path, type in _release_shape
-	},
-)
+_deployment_shape := {
+	"object": [["options"], ["options", "helm"], ["stagedOptions"], ["stagedOptions", "helm"]],
+	"string": [
+		["options", "helm", "chart"],
+		["options", "helm", "repo"],
+		["options", "helm", "version"],
+		["stagedOptions", "helm", "chart"],
+		["stagedOptions", "helm", "repo"],
+		["stagedOptions", "helm", "version"],
+	],
+}
 
 _options(options, via) := array.concat(
 	_release(fields.members(options, ["helm"]), fields.join(via, "helm")),

@@ -58,25 +58,29 @@ else := _weakened_behind(resource, "spec.sourceRef", _namespace(resource)) if {
 } else := []
 
 _release(resource) := entries.first([
-	entries.faults(resource, "", {"metadata": "object", "metadata.namespace": "string", "spec": "object"}),
+	entries.faults(resource, "", {"object": [["metadata"], ["spec"]], "string": [["metadata", "namespace"]]}),
 	entries.faults(fields.members(resource, ["spec"]), "spec", _release_shape),
 	entries.all([_template_entries(resource), _reference_entries(resource), _both(resource)]),
 	[entries.unknown("spec", "spec has neither chart nor chartRef")],
 ])
 
 _release_shape := {
-	"chart": "object",
-	"chart.spec": "object",
-	"chart.spec.chart": "string",
-	"chart.spec.version": "string",
-	"chart.spec.sourceRef": "object",
-	"chart.spec.sourceRef.kind": "string",
-	"chart.spec.sourceRef.name": "string",
-	"chart.spec.sourceRef.namespace": "string",
-	"chartRef": "object",
-	"chartRef.kind": "string",
-	"chartRef.name": "string",
-	"chartRef.namespace": "string",
+	"object": [
+		["chart"],
+		["chart", "spec"],
+		["chart", "spec", "sourceRef"],
+		["chartRef"],
+	],
+	"string": [
+		["chart", "spec", "chart"],
+		["chart", "spec", "version"],
+		["chart", "spec", "sourceRef", "kind"],
+		["chart", "spec", "sourceRef", "name"],
+		["chart", "spec", "sourceRef", "namespace"],
+		["chartRef", "kind"],
+		["chartRef", "name"],
+		["chartRef", "namespace"],
+	],
 }
 
 _template_entries(resource) := _from({
@@ -98,7 +102,7 @@ _both(resource) := [entries.unknown("spec.chartRef", "spec.chart and spec.chartR
 } else := []
 
 _helm_chart(resource, namespace) := entries.first([
-	entries.faults(resource, "", {"metadata": "object", "metadata.namespace": "string", "spec": "object"}),
+	entries.faults(resource, "", {"object": [["metadata"], ["spec"]], "string": [["metadata", "namespace"]]}),
 	entries.faults(fields.members(resource, ["spec"]), "spec", _helm_chart_shape),
 	_from({
 		"via": "spec",
@@ -108,13 +112,7 @@ _helm_chart(resource, namespace) := entries.first([
 	}),
 ])
 
-_helm_chart_shape := {
-	"chart": "string",
-	"version": "string",
-	"sourceRef": "object",
-	"sourceRef.kind": "string",
-	"sourceRef.name": "string",
-}
+_helm_chart_shape := {"object": [["sourceRef"]], "string": [["chart"], ["version"], ["sourceRef", "kind"], ["sourceRef", "name"]]}
 
 # What a reference to another object leads to. Flux looks in the namespace of
 # the object that refers, if the reference names none.
@@ -162,7 +160,7 @@ _from_repository(place, repository) := entries.first([
 	})],
 ])
 
-_repository_shape := {"spec": "object", "spec.url": "string", "spec.type": "string"}
+_repository_shape := {"object": [["spec"]], "string": [["spec", "url"], ["spec", "type"]]}
 
 # Flux takes the client by the type, and refuses an address of the other one.
 _type_fault(repository, source) := "" if {
@@ -203,21 +201,25 @@ _why_of(_, "") := ""
 _why_of(source, why) := sprintf("%s: %s", [_title(source), why]) if why != ""
 
 _artifact(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object"}),
+	entries.faults(resource, "", {"object": [["spec"]]}),
 	entries.faults(fields.members(resource, ["spec"]), "spec", _artifact_shape),
 	array.concat(_layer_entries(resource), [_artifact_entry(resource)]),
 ])
 
 _artifact_shape := {
-	"url": "string",
-	"ref": "object",
-	"ref.digest": "string",
-	"ref.semver": "string",
-	"ref.semverFilter": "string",
-	"ref.tag": "string",
-	"layerSelector": "object",
-	"layerSelector.mediaType": "string",
-	"layerSelector.operation": "string",
+	"object": [
+		["ref"],
+		["layerSelector"],
+	],
+	"string": [
+		["url"],
+		["ref", "digest"],
+		["ref", "semver"],
+		["ref", "semverFilter"],
+		["ref", "tag"],
+		["layerSelector", "mediaType"],
+		["layerSelector", "operation"],
+	],
 }
 
 # > Digest … takes precedence over SemVer. SemVer … takes precedence over Tag.

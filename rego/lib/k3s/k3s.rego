@@ -36,13 +36,13 @@ repositories(_) := []
 insecure(resource) := entries.weakened(resource, "", ["spec.insecureSkipTLSVerify", "spec.plainHTTP", "spec.authPassCredentials"])
 
 _release(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object"}),
+	entries.faults(resource, "", {"object": [["spec"]]}),
 	_content_faults(resource),
 	entries.faults(fields.members(resource, ["spec"]), "spec", _shape),
 	array.concat(_entries(resource), _job(resource)),
 ])
 
-_shape := {"chart": "string", "version": "string", "repo": "string", "jobImage": "string"}
+_shape := {"string": [["chart"], ["version"], ["repo"], ["jobImage"]]}
 
 # Content is no text that anyone shows, so its length is the API server's business.
 _content_faults(resource) := [entries.unknown("spec.chartContent", sprintf("spec.chartContent is %s, want a string", [type])) |

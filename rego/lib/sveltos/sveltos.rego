@@ -20,7 +20,7 @@ groups := ["config.projectsveltos.io"]
 # title: Sources
 # description: An entry for each place from which a chart could be taken.
 sources(resource) := entries.first([
-	entries.faults(resource, "", {"spec": "object"}),
+	entries.faults(resource, "", {"object": [["spec"]]}),
 	_profile(fields.at(resource, split(_via(resource), ".")), _via(resource)),
 ]) if {
 	_via(resource) != ""
@@ -61,7 +61,7 @@ _via(resource) := object.get(
 )
 
 _profile(profile, via) := entries.first([
-	entries.faults(profile, via, {"helmCharts": "array", "kustomizationRefs": "array"}),
+	entries.faults(profile, via, {"array": [["helmCharts"], ["kustomizationRefs"]]}),
 	array.concat(_releases(profile, via), _kustomizations(profile, via)),
 	[entries.unknown(place, sprintf("%s names no chart", [place])) | place := fields.join(via, "helmCharts")],
 ])
@@ -82,11 +82,15 @@ _release(release, via) := entries.first([
 ])
 
 _shape := {
-	"repositoryURL": "string",
-	"repositoryName": "string",
-	"chartName": "string",
-	"chartVersion": "string",
-	"options": "object",
+	"string": [
+		["repositoryURL"],
+		["repositoryName"],
+		["chartName"],
+		["chartVersion"],
+	],
+	"object": [
+		["options"],
+	],
 }
 
 _entry(release, via) := entries.unreadable(via, "indirect", "repositoryURL leads to a folder in what Flux fetched, which holds nothing that chart tools sign") if {
