@@ -76,7 +76,9 @@ func command() *cobra.Command {
 	root.AddCommand(trustCommand(path))
 	root.AddCommand(lintCommand())
 	root.AddCommand(verifyCommand(env))
+	root.AddCommand(reviewCommand())
 	guardBuild(root)
+	guardInput(root)
 	return root
 }
 
