@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package policies holds the rules that an administrator switches on.
+// Package policies holds the rules that an administrator switches on, each in a
+// folder of its name: what they demand in Rego, the schema of their parameters,
+// and a page about them.
 package policies
 
 import (
@@ -11,10 +13,10 @@ import (
 	"strings"
 )
 
-//go:embed */*.rego
+//go:embed */*.rego */README.md
 var files embed.FS
 
-// FS is the policies with their schemas, their tests aside.
+// FS is every policy, tests aside.
 var FS fs.FS = withoutTests{files}
 
 // withoutTests hides what is there for the policies' authors alone.

@@ -160,3 +160,7 @@ test_nothing_without_reference_exempt if {
 	_codes(_k3s({"chart": 7}), _exempting({})) == {"no_reference"}
 	_codes(_repository({"url": "https://other.example.com"}), _exempting({})) == {"source_denied"}
 }
+
+test_kinds_told if {
+	"HelmRepository" in allowed_sources.kinds[_].kinds
+}

@@ -141,7 +141,7 @@ _fault_of_profile(release) := _signature(object.get(release, "signatureVerificat
 } else := "Sveltos verifies charts of oci:// and https:// repositories, and of no others"
 
 _flux(verify) := "verify is not set" if {
-	verify in [{}, null]
+	_unset(verify)
 } else := unknown if {
 	unknown := _unknown(verify, {"provider", "secretRef", "matchOIDCIdentity"})
 } else := _keys(verify, object.get(verify, "provider", "cosign"), _namespace) if {
@@ -151,7 +151,7 @@ _flux(verify) := "verify is not set" if {
 } else := sprintf("provider %v has no secretRef", [verify.provider])
 
 _signature(verification) := "signatureVerification is not set" if {
-	verification in [{}, null]
+	_unset(verification)
 } else := unknown if {
 	unknown := _unknown(verification, {"provider", "secretRef", "matchOIDCIdentity"})
 } else := _keys(verification, "cosign", "") if {
@@ -161,12 +161,18 @@ _signature(verification) := "signatureVerification is not set" if {
 } else := "provider is neither PublicKey nor Keyless"
 
 _provenance(verification) := "provenanceVerification is not set" if {
-	verification in [{}, null]
+	_unset(verification)
 } else := unknown if {
 	unknown := _unknown(verification, {"keyringSecretRef"})
 } else := "" if {
 	_named(verification.keyringSecretRef, "") in _listed("keyrings")
 } else := sprintf("keyringSecretRef %s is not in options.keyrings", [_shown(verification.keyringSecretRef, "")])
+
+_unset(value) if value == {}
+
+_unset(value) if value == []
+
+_unset(value) if value == null
 
 # A setting that we do not know may weaken those that we do.
 _unknown(settings, known) := sprintf("%s is not understood", [concat(", ", sort(unknown))]) if {
@@ -190,7 +196,7 @@ _no_other_identities(settings) if _identities(settings) == ""
 
 # Any one of the identities suffices, so each must be listed.
 _identities(settings) := "it takes any identity; set matchOIDCIdentity" if {
-	object.get(settings, "matchOIDCIdentity", []) in [[], null]
+	_unset(object.get(settings, "matchOIDCIdentity", []))
 } else := "" if {
 	is_array(settings.matchOIDCIdentity)
 	every identity in settings.matchOIDCIdentity { identity in _listed("identities") }
@@ -223,8 +229,6 @@ _sources(place) := [source |
 _within(via, via)
 
 _within(via, place) if startswith(via, concat("", [place, "."]))
-
-_within(via, place) if startswith(via, concat("", [place, "["]))
 
 _exempt(place) if {
 	count(_sources(place)) > 0

@@ -232,10 +232,8 @@ test_no_verdict_denied if {
 }
 
 test_message_names_remedy if {
-	_reasons(_artifact({})) == {"spec: null: verify is not set"} with data.lib.messages.text as _mock_text
+	_reasons(_artifact({})) == {"spec: verify is not set"}
 }
-
-_mock_text(via, subject, reason) := sprintf("%v: %v: %v", [via, subject, reason])
 
 # Operations and exemptions.
 
@@ -279,4 +277,8 @@ test_exemption_of_neighbour_denied if {
 
 test_nothing_without_reference_exempt if {
 	_codes(_artifact({}), _exempting({})) == {"verification"}
+}
+
+test_kinds_told if {
+	"ClusterProfile" in engine_verification.kinds[_].kinds
 }

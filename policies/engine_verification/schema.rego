@@ -1,9 +1,7 @@
 # METADATA
 # title: Parameters of engine verification
-# description: The JSON schema of parameters.options.
+# description: The JSON schema of parameters.options, in one piece, since it is read for every object.
 package lib.schemas.engine_verification
-
-import data.lib.parameters
 
 # METADATA
 # title: Schema
@@ -13,26 +11,69 @@ schema := {
 	"additionalProperties": false,
 	"anyOf": [{"required": ["identities"]}, {"required": ["keys"]}, {"required": ["keyrings"]}],
 	"properties": {
-		"identities": {"type": "array", "minItems": 1, "items": _identity},
-		"keys": {"type": "array", "minItems": 1, "items": _key},
-		"keyrings": {"type": "array", "minItems": 1, "items": _secret},
-		"exemptions": parameters.exemptions,
-		"break_glass": parameters.break_glass,
+		"identities": {
+			"type": "array",
+			"minItems": 1,
+			"items": {
+				"type": "object",
+				"additionalProperties": false,
+				"required": ["issuer", "subject"],
+				"properties": {"issuer": {"type": "string", "minLength": 1}, "subject": {"type": "string", "minLength": 1}},
+			},
+		},
+		"keys": {
+			"type": "array",
+			"minItems": 1,
+			"items": {
+				"type": "object",
+				"additionalProperties": false,
+				"required": ["namespace", "name"],
+				"properties": {
+					"provider": {"enum": ["cosign", "notation"]},
+					"namespace": {"type": "string", "minLength": 1},
+					"name": {"type": "string", "minLength": 1},
+				},
+			},
+		},
+		"keyrings": {
+			"type": "array",
+			"minItems": 1,
+			"items": {
+				"type": "object",
+				"additionalProperties": false,
+				"required": ["namespace", "name"],
+				"properties": {"namespace": {"type": "string", "minLength": 1}, "name": {"type": "string", "minLength": 1}},
+			},
+		},
+		"exemptions": {
+			"type": "array",
+			"items": {
+				"type": "object",
+				"additionalProperties": false,
+				"required": ["namespace", "chart", "digest", "reason", "expires"],
+				"properties": {
+					"namespace": {"type": "string"},
+					"chart": {"type": "string", "minLength": 1},
+					"digest": {"type": "string", "pattern": "^(any|sha256:[0-9a-f]{64})$"},
+					"reason": {"type": "string", "minLength": 1},
+					"expires": {
+						"type": "string",
+						"format": "date-time",
+						"pattern": "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$",
+					},
+				},
+			},
+		},
+		"break_glass": {
+			"type": "object",
+			"additionalProperties": false,
+			"required": ["key", "algorithm"],
+			"properties": {
+				"key": {"type": "string", "minLength": 1},
+				"algorithm": {
+					"enum": ["ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"],
+				},
+			},
+		},
 	},
 }
-
-_identity := {
-	"type": "object",
-	"additionalProperties": false,
-	"required": ["issuer", "subject"],
-	"properties": {"issuer": parameters.word, "subject": parameters.word},
-}
-
-_secret := {
-	"type": "object",
-	"additionalProperties": false,
-	"required": ["namespace", "name"],
-	"properties": {"namespace": parameters.word, "name": parameters.word},
-}
-
-_key := object.union(_secret, {"properties": {"provider": {"enum": ["cosign", "notation"]}}})

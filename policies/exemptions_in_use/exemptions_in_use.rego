@@ -94,7 +94,11 @@ _token := _object.metadata.annotations["chartseal.dev/break-glass"]
 default _claimed := ""
 
 _claimed := claims.digest if {
-	[_, claims, _] := io.jwt.decode(_token)
+	regex.match(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`, _token)
+	part := split(_token, ".")[1]
+	count(part) % 4 != 1
+	json.is_valid(base64url.decode(part))
+	claims := json.unmarshal(base64url.decode(part))
 	is_string(claims.digest)
 }
 

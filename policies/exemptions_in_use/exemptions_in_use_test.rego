@@ -1,5 +1,6 @@
 package policies.exemptions_in_use_test
 
+import data.lib.schemas
 import data.policies.exemptions_in_use
 
 _digest := "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -99,7 +100,7 @@ test_token_reported if {
 }
 
 test_token_that_does_not_count_reported if {
-	every token in [_token({}), _token({"digest": "any"}), _token({"digest": 7}), "text", ""] {
+	every token in [_token({}), _token({"digest": "any"}), _token({"digest": 7}), "text", "", "a.b.c", "a.bcdef.c", "a.bc.d", 7] {
 		violations := exemptions_in_use.violation with input as _review(_carrying(token), _key)
 			with data.lib.exemptions.find as mock_token
 		{[violation.details.code, violation.details.via] | some violation in violations} == {["break_glass_invalid", "metadata.annotations"]}
@@ -146,4 +147,35 @@ test_no_verdict_denied if {
 test_deletion_not_judged if {
 	violations := exemptions_in_use.violation with input as {"review": {"object": _web, "operation": "DELETE"}}
 	violations == set()
+}
+
+test_kinds_told if {
+	"HelmRelease" in exemptions_in_use.kinds[_].kinds
+}
+
+# One exemption serves in the constraints of every policy.
+test_exemptions_alike_everywhere if {
+	every name in ["trusted_charts", "pinned_charts", "allowed_sources", "engine_verification"] {
+		every field in ["exemptions", "break_glass"] {
+			schemas[name].schema.properties[field] == schemas.exemptions_in_use.schema.properties[field]
+		}
+	}
+}
+
+test_exemption_lacks_nothing if {
+	every field in object.keys(_exemption) {
+		_codes(_web, {"exemptions": [object.remove(_exemption, [field])]}) == {"invalid_parameters"}
+	}
+}
+
+test_exemption_without_end_or_digest_denied if {
+	every change in [{"expires": "never"}, {"expires": "2099-01-01"}, {"digest": ""}, {"digest": "sha256:abc"}, {"chart": ""}, {"until": "2099"}] {
+		_codes(_web, {"exemptions": [object.union(_exemption, change)]}) == {"invalid_parameters"}
+	}
+}
+
+# A token that whoever reads the constraint could sign proves nothing.
+test_symmetric_break_glass_denied if {
+	_codes(_web, {"break_glass": {"key": "secret", "algorithm": "HS256"}}) == {"invalid_parameters"}
+	_codes(_web, _key) == set()
 }

@@ -97,10 +97,6 @@ _loose(source) := sprintf("tag %q is no exact version", [_parsed(source).tag]) i
 	not _exact(_parsed(source).tag)
 } else := "it names neither an exact version nor a digest" if {
 	source.pin == "none"
-} else := "it names neither an exact version nor a digest" if {
-	_parsed(source).kind == "oci"
-	_parsed(source).tag == ""
-	_parsed(source).digest == ""
 }
 
 # Registries have no + in a tag.

@@ -164,3 +164,7 @@ test_other_exemption_denied if {
 test_nothing_without_reference_exempt if {
 	_codes(_versioned(1.2), _exempting({})) == {"no_reference"}
 }
+
+test_kinds_told if {
+	"Application" in pinned_charts.kinds[_].kinds
+}

@@ -92,18 +92,26 @@ _faults := _misfits if {
 
 _misfits := parameters.faults(_options, schemas.trusted_charts.schema)
 
-_invalid_patterns := {sprintf("options.rules.%d.%s: %q is no pattern", [i, field, pattern]) |
+_invalid_patterns := {sprintf("options.rules.%d.%s: %q: %s", [i, field, pattern, fault]) |
 	some i, rule in _options.rules
 	some field in ["charts", "dependencies"]
 	some pattern in object.get(rule, field, [])
-	not _valid(field, pattern)
+	fault := _pattern_fault(field, pattern)
+	fault != ""
 }
 
-_valid("charts", pattern) if patterns.valid(pattern)
+_pattern_fault("charts", pattern) := "" if {
+	regex.match(_plain, pattern)
+} else := patterns.fault(pattern)
 
-_valid("dependencies", pattern) if repositories.valid(pattern)
+_pattern_fault("dependencies", repository) := "" if {
+	repository == "bundled"
+} else := "" if {
+	repositories.valid(repository)
+} else := "want scheme://host/segment/… of a repository, or the word bundled"
 
-_valid("dependencies", "bundled")
+# Most patterns are right at a glance, and all are looked at for each object.
+_plain := `^(?:oci|https)://(?:\*\.)?(?:[a-z0-9]+[.-])+[a-z]+(?:/(?:\*|[a-z0-9]+(?:[._-][a-z0-9]+)*))*/(?:\*\*?|[a-z0-9]+)$`
 
 # Nothing but this check sees dependencies, and only where it must succeed.
 _unproven_dependencies := {sprintf("options.rules.%d.dependencies: all_of does not require chart.lock_ok", [i]) |

@@ -89,12 +89,18 @@ _exempting(change) := {"exemptions": [object.union({"namespace": "shop", "reason
 
 test_exempt_allowed if {
 	_codes(_namespace("shop", {}), _exempting({})) == set()
-	_codes(_namespace("shop", {}), _exempting({"ticket": "OPS-1"})) == set()
+	_codes(_namespace("shop", {}), _exempting({"ticket": "OPS-1", "expires": "2099-01-01T00:00:00.5+01:00"})) == set()
 }
 
 test_other_exemption_denied if {
-	every change in [{"namespace": "other"}, {"expires": "2020-01-01T00:00:00Z"}, {"expires": "9999-12-31T00:00:00Z"}] {
+	every change in [{"namespace": "other"}, {"expires": "2020-01-01T00:00:00Z"}] {
 		_codes(_namespace("shop", {}), _exempting(change)) == {"not_labelled"}
 	}
-	_codes(_namespace("shop", {}), _exempting({"expires": "never"})) == {"invalid_parameters"}
+	every expires in ["never", "2099-01-01", "9999-12-31T00:00:00Z", "2099-02-30T00:00:00Z", "2099-01-01T24:00:00Z"] {
+		_codes(_namespace("shop", {}), _exempting({"expires": expires})) == {"invalid_parameters"}
+	}
+}
+
+test_kinds_told if {
+	"Namespace" in verified_namespaces.kinds[_].kinds
 }

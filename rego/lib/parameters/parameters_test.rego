@@ -6,7 +6,7 @@ _schema := {
 	"type": "object",
 	"additionalProperties": false,
 	"required": ["charts"],
-	"properties": {"charts": parameters.names, "inline": parameters.inline, "exemptions": parameters.exemptions, "break_glass": parameters.break_glass},
+	"properties": {"charts": {"type": "array", "minItems": 1, "items": {"type": "string"}}},
 }
 
 test_options_read if {
@@ -47,42 +47,4 @@ test_no_object_named if {
 
 test_unreadable_schema_faulty if {
 	parameters.faults({}, {"type": 7}) == {"options: the schema cannot be read"}
-}
-
-_exemption := {
-	"namespace": "shop",
-	"chart": "oci://registry.example.com/charts/web",
-	"digest": "any",
-	"reason": "migration",
-	"expires": "2030-01-01T00:00:00Z",
-}
-
-_exempting(exemption) := parameters.faults({"charts": ["web"], "exemptions": [exemption]}, _schema)
-
-test_exemption_fits if {
-	_exempting(_exemption) == set()
-	_exempting(object.union(_exemption, {"ticket": "OPS-1"})) == set()
-}
-
-test_exemption_lacks_nothing if {
-	every field in object.keys(_exemption) {
-		_exempting(object.remove(_exemption, [field])) == {sprintf("options.exemptions.0: %s is required", [field])}
-	}
-}
-
-test_exemption_without_end_refused if {
-	_exempting(object.union(_exemption, {"expires": "never"})) == {"options.exemptions.0.expires: Does not match format 'date-time'"}
-}
-
-test_exemption_of_short_digest_refused if {
-	count(_exempting(object.union(_exemption, {"digest": "sha256:abc"}))) == 1
-}
-
-test_break_glass_fits if {
-	parameters.faults({"charts": ["web"], "break_glass": {"key": "PEM", "algorithm": "ES256"}}, _schema) == set()
-}
-
-# A token that whoever reads the constraint could sign proves nothing.
-test_symmetric_break_glass_refused if {
-	count(parameters.faults({"charts": ["web"], "break_glass": {"key": "secret", "algorithm": "HS256"}}, _schema)) > 0
 }

@@ -401,7 +401,9 @@ _long(text) if count(text) > 4096
 
 _long(text) if count(hex.encode(text)) > 8192
 
-_quoted(text) := sprintf("%q", [_clipped(_shown(text), 64)])
+_quoted(text) := sprintf("%q", [_clipped(_shown(text), 64)]) if {
+	is_string(text)
+} else := "that is no text"
 
 _described(ref) := sprintf("object {%s}", [_clipped(concat(", ", names), 128)]) if {
 	names := array.slice(sort([name | some name, _ in ref; is_string(name)]), 0, 8)

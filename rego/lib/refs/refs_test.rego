@@ -165,7 +165,7 @@ _faults := [
 	[{"archive": "YR=="}, "base64"],
 	[{"archive": "YQ==\n"}, "base64"],
 	[{"more": 1}, "has the member \"more\""],
-	[{1: 2}, "has no repository"],
+	[{1: 2}, "has the member that is no text"],
 	[{"repository": "https://h.example", "name": 17, "version": "1.2.3"}, "name of the reference object is a number"],
 	[{"repository": "https://h.example", "name": "a/b", "version": "1.2.3"}, "name \"a/b\" is no chart name"],
 	[{"repository": "https://h.example", "name": "..", "version": "1.2.3"}, "no chart name"],

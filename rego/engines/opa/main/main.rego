@@ -163,7 +163,7 @@ _constrained(key, constraint, review) := [["deny", false, finding]] if {
 	not _policy(constraint)
 	finding := {
 		"msg": sprintf("constraint %v: no policy is of kind %v", [_named(key, constraint), object.get(_object(constraint), "kind", "?")]),
-		"details": {"code": "invalid_parameters", "outcome": "rejected", "via": "constraint", "ref": null},
+		"details": {"code": "invalid_parameters", "outcome": "rejected", "via": "constraint", "ref": ""},
 		"policy": "",
 		"constraint": _named(key, constraint),
 	}
@@ -182,8 +182,6 @@ _object(value) := value if is_object(value)
 else := {}
 
 # What carries no name of its own goes by the key under which it was loaded.
-default _named(_, _) := "?"
-
 _named(_, constraint) := constraint.metadata.name if is_string(constraint.metadata.name)
 
 _named(key, constraint) := sprintf("%v", [key]) if not is_string(constraint.metadata.name)

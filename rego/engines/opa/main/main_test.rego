@@ -76,7 +76,7 @@ test_no_input_not_judged if {
 }
 
 test_what_is_no_object_not_judged if {
-	every document in [null, "text", 1, [], {}] {
+	every document in [null, "text", 1, [], {}, {"apiVersion": 1, "kind": 1, "metadata": {"name": 7}}, {"apiVersion": "a/b/c", "kind": "Pod", "metadata": 7}] {
 		main.judged == false with input as document with data.policies as _policies
 	}
 }
