@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	// What talks to Kubernetes is a package of its own, which nothing that judges may reach.
 	"cmd/chartseal-provider/certs": {},
 	"cmd/chartseal-provider":       {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "builtins/trust/inventory", "cmd/chartseal-provider/certs", "provider"},
-	"cmd/chartseal":                {"cmd/chartseal/lint", "cmd/chartseal/review", "cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
+	"cmd/chartseal":                {"cmd/chartseal/lint", "cmd/chartseal/review", "cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/cosign", "builtins/helm", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 
 // What of others a package must stay free of, directly or through anything

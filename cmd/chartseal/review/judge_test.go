@@ -3,20 +3,45 @@
 package review_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/all"
+	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/opa"
+	"github.com/chartseal/chartseal/builtins/source"
+	"github.com/chartseal/chartseal/builtins/trust"
 	"github.com/chartseal/chartseal/cmd/chartseal/review"
+	"github.com/chartseal/chartseal/test/forge"
 )
 
+// Asked counts what is asked of the only source that there is, which has no
+// chart at all.
+var asked counting
+
+type counting struct{ n atomic.Int64 }
+
+func (c *counting) Allowing([]string) builtins.Source { return c }
+
+func (c *counting) Resolve(ctx context.Context, ref chartref.Ref) (builtins.Artifact, error) {
+	c.n.Add(1)
+	return source.Map{}.Resolve(ctx, ref)
+}
+
+func (c *counting) Fetch(ctx context.Context, location string, limit int64) ([]byte, error) {
+	return source.Map{}.Fetch(ctx, location, limit)
+}
+
 func TestMain(m *testing.M) {
-	opa.Register(&builtins.Env{}, all.Builtins...)
+	opa.Register(&builtins.Env{Limits: builtins.DefaultLimits(), Source: &asked, Trust: trust.Empty()}, all.Builtins...)
 	os.Exit(m.Run())
 }
 
@@ -131,6 +156,44 @@ metadata: {name: other}
 	}
 	if results[1].Judged || len(results[1].Deny) > 0 {
 		t.Errorf("a ConfigMap is %+v, want it not judged", results[1])
+	}
+}
+
+// A hundred objects that name ten charts are ten verifications.
+func TestEqualChecksAreMadeOnce(t *testing.T) {
+	armored := forge.NewKey(forge.KeySpec{UserID: "Web Team <web@example.com>"}).ArmoredPublic()
+	params, err := json.Marshal(map[string]any{
+		"apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": "TrustedCharts", "metadata": map[string]any{"name": "a"},
+		"spec": map[string]any{"parameters": map[string]any{"options": map[string]any{"rules": []any{map[string]any{
+			"charts":  []string{"oci://registry.example.com/charts/**"},
+			"require": map[string]any{"all_of": []any{map[string]any{"check": "helm.verify_prov", "options": map[string]any{"keyring": armored}}}},
+		}}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "params.json")
+	if err := os.WriteFile(file, params, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	judge, err := review.NewJudge(nil, []string{file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&text, "---\n{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: a%d, namespace: argocd}, spec: {source: "+
+			"{repoURL: registry.example.com/charts, chart: web%d, targetRevision: 1.2.3}}}\n", i, i%10)
+	}
+	asked.n.Store(0)
+	results := judged(t, judge, text.String())
+	for _, r := range results {
+		if told(r) != "deny not_found" {
+			t.Fatalf("%s is %q, want it denied as not found: %+v", r.Name(), told(r), r.Deny)
+		}
+	}
+	if n := asked.n.Load(); n != 10 {
+		t.Errorf("%d objects that name 10 charts made %d verifications", len(results), n)
 	}
 }
 
