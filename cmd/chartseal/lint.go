@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/chartseal/chartseal/builtins/all"
 	"github.com/chartseal/chartseal/cmd/chartseal/lint"
+	"github.com/chartseal/chartseal/cmd/chartseal/review"
 )
 
 func lintCommand() *cobra.Command {
@@ -74,25 +73,15 @@ func checkNames() (names []string) {
 
 // regoIn gives the files that are named, and the Rego files of folders.
 func regoIn(paths []string) (files []string, err error) {
-	for _, root := range paths {
-		before := len(files)
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case d.IsDir() && path != root && strings.HasPrefix(d.Name(), "."):
-				return fs.SkipDir
-			case !d.IsDir() && (path == root || filepath.Ext(path) == ".rego"):
-				files = append(files, path)
-			}
-			return nil
-		})
-		if err != nil {
+	for _, path := range paths {
+		found, err := review.Files([]string{path}, ".rego")
+		switch {
+		case err != nil:
 			return nil, usage("looking for Rego: %v", err)
+		case len(found) == 0:
+			return nil, usage("%s holds no Rego", path)
 		}
-		if len(files) == before {
-			return nil, usage("%s holds no Rego", root)
-		}
+		files = append(files, found...)
 	}
 	return files, nil
 }

@@ -35,8 +35,8 @@ func (s *scope) condition(expr *ast.Expr) {
 // reported gives the check whose answer a condition is, and the fields of it
 // that it asks for.
 func (s *scope) reported(expr *ast.Expr) (function string, fields ast.Ref) {
-	if operator, _ := parts(expr); operator != nil {
-		return s.checkOf(s.name(operator)), nil
+	if function, _ := s.parts(expr); function != "" {
+		return s.checkOf(function), nil
 	}
 	term, ok := expr.Terms.(*ast.Term)
 	if !ok {
@@ -50,8 +50,8 @@ func (s *scope) reported(expr *ast.Expr) (function string, fields ast.Ref) {
 		return s.checkOf(c.function), ref[1:]
 	}
 	if v, ok := ref[0].Value.(ast.Var); ok && s.bound[v] != nil {
-		c, _ := s.callOf(s.bound[v])
-		return s.checkOf(c.function), ref[1:]
+		c, _ := s.answerOf(v, ref)
+		return c.function, ref[1:]
 	}
 	for n := 1; n <= len(ref); n++ {
 		if c, ok := s.facts.gives[s.name(ref[:n])]; ok {
@@ -87,7 +87,7 @@ func (s *scope) mocks() {
 		if !ok {
 			return false
 		}
-		if name := s.name(target); s.isCheck(name) || name+"." == engine {
+		if name := s.name(target); s.isCheck(name) || name != "" && strings.HasPrefix(engine, name+".") {
 			s.add(with.Location, MockedCheck, fmt.Sprintf("with %v replaces a check by something else", with.Target), "mock checks in files that end in _test.rego only")
 		}
 		return false

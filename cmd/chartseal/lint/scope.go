@@ -61,11 +61,11 @@ func (s *scope) declareSome(decl *ast.SomeDecl) {
 
 // bind notes what an assignment or a unification gives a variable.
 func (s *scope) bind(expr *ast.Expr) {
-	operator, operands := parts(expr)
+	function, operands := s.parts(expr)
 	if len(operands) != 2 || expr.Negated {
 		return
 	}
-	switch written(operator) {
+	switch function {
 	case "assign":
 		s.declare(operands[0])
 		s.give(operands[0], operands[1])
@@ -85,24 +85,34 @@ func (s *scope) give(name, value *ast.Term) {
 
 // declare makes the variables of a pattern local.
 func (s *scope) declare(pattern *ast.Term) {
-	if pattern == nil {
-		return
-	}
-	ast.WalkVars(pattern, func(v ast.Var) bool {
+	for _, v := range variables(pattern) {
 		s.locals[v] = true
-		return false
-	})
+	}
 }
 
 // unify makes local what names neither a rule nor an import.
 func (s *scope) unify(pattern *ast.Term) {
-	ast.WalkVars(pattern, func(v ast.Var) bool {
-		_, alias := imported(s.pkg, v)
-		if !alias && !s.isRule(v) && !ast.RootDocumentNames.Contains(ast.NewTerm(v)) {
+	for _, v := range variables(pattern) {
+		if _, alias := imported(s.pkg, v); !alias && !s.isRule(v) {
 			s.locals[v] = true
 		}
-		return false
-	})
+	}
+}
+
+// variables are those that a pattern gives values.
+func variables(pattern *ast.Term) (vars []ast.Var) {
+	if pattern == nil {
+		return nil
+	}
+	switch v := pattern.Value.(type) {
+	case ast.Var:
+		return []ast.Var{v}
+	case *ast.Array:
+		v.Foreach(func(t *ast.Term) { vars = append(vars, variables(t)...) })
+	case ast.Object:
+		v.Foreach(func(_, t *ast.Term) { vars = append(vars, variables(t)...) })
+	}
+	return vars
 }
 
 func (s *scope) isRule(v ast.Var) bool {
@@ -170,14 +180,49 @@ func parts(expr *ast.Expr) (ast.Ref, []*ast.Term) {
 	return operator, terms[1:]
 }
 
+// parts are the function and the arguments of a condition, with f(x, y) where y
+// takes what f gives read as f(x) = y.
+func (s *scope) parts(expr *ast.Expr) (string, []*ast.Term) {
+	operator, args := parts(expr)
+	if operator == nil {
+		return "", nil
+	}
+	name := s.name(operator)
+	n := s.parameters(name)
+	if n < 0 || len(args) != n+1 {
+		return name, args
+	}
+	inner := ast.Call(append([]*ast.Term{ast.NewTerm(operator)}, args[:n]...))
+	return "eq", []*ast.Term{ast.NewTerm(inner).SetLocation(expr.Location), args[n]}
+}
+
+// parameters counts those of a function; -1 if it is not known.
+func (s *scope) parameters(function string) int {
+	switch {
+	case function == engine+"result":
+		return 3
+	case function == engine+"results":
+		return 1
+	case s.isCheck(function):
+		return 2
+	case len(s.facts.rules[function]) > 0:
+		return len(s.facts.rules[function][0].Head.Args)
+	}
+	return -1
+}
+
 // calls gives every call below a node to f; those within comprehensions only
 // if deep.
 func (s *scope) calls(node any, deep bool, f func(c call, at *ast.Location)) {
-	ast.NewGenericVisitor(func(x any) bool {
+	var walk *ast.GenericVisitor
+	walk = ast.NewGenericVisitor(func(x any) bool {
 		switch x := x.(type) {
 		case *ast.Expr:
-			if operator, args := parts(x); operator != nil {
-				f(call{function: s.name(operator), args: args, at: s}, x.Location)
+			if function, args := s.parts(x); function != "" {
+				f(call{function: function, args: args, at: s}, x.Location)
+				walk.Walk(ast.Args(args))
+				walkAll(walk, x.With)
+				return true
 			}
 		case *ast.Term:
 			if _, ok := x.Value.(ast.Call); ok {
@@ -188,5 +233,6 @@ func (s *scope) calls(node any, deep bool, f func(c call, at *ast.Location)) {
 			return !deep && isComprehension(x)
 		}
 		return false
-	}).Walk(node)
+	})
+	walk.Walk(node)
 }

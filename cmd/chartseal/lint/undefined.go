@@ -51,7 +51,7 @@ func (s *scope) asks(function string) bool { return s.isCheck(function) || s.fac
 // boundBefore judges what stands under any not and was bound before it: where
 // that failed, the not is never reached.
 func (s *scope) boundBefore(body ast.Body, at *ast.Location) {
-	inside := assigned(body)
+	inside := s.assigned(body)
 	before := func(v ast.Var) bool { return s.bound[v] != nil && !slices.Contains(inside, v) }
 	s.calls(body, false, func(c call, _ *ast.Location) {
 		for _, arg := range c.args {
@@ -77,10 +77,9 @@ func (s *scope) binding(at *ast.Location, v ast.Var) {
 }
 
 // assigned are the variables that a body binds itself.
-func assigned(body ast.Body) (vars []ast.Var) {
+func (s *scope) assigned(body ast.Body) (vars []ast.Var) {
 	for _, expr := range body {
-		operator, operands := parts(expr)
-		if name := written(operator); len(operands) == 2 && (name == "assign" || name == "eq") {
+		if name, operands := s.parts(expr); len(operands) == 2 && (name == "assign" || name == "eq") {
 			for _, operand := range operands {
 				if v, ok := operand.Value.(ast.Var); ok {
 					vars = append(vars, v)
@@ -104,6 +103,12 @@ func (s *scope) comparison(c call, at *ast.Location) {
 		}
 		if arg := answer.missing(); arg != nil {
 			s.add(at, UndefinedArgument, fmt.Sprintf("where %v is undefined, so is what is compared with the answer of %s, and nothing is denied", arg, answer.function), denyByRule)
+			continue
+		}
+		for _, arg := range answer.args {
+			if v, ok := arg.Value.(ast.Var); ok && answer.at == s && s.bound[v] != nil {
+				s.binding(at, v)
+			}
 		}
 	}
 }
@@ -116,8 +121,12 @@ func negative(c call) bool {
 		return true
 	case "equal", "eq":
 		return bad(a, b) || bad(b, a)
+	case "lt", "lte":
+		return isCount(a)
+	case "gt", "gte":
+		return isCount(b)
 	case "internal.member_2":
-		return codes(a) && !good(b)
+		return contains(b, ast.BooleanTerm(false)) || codes(a) && !good(b)
 	}
 	return false
 }
@@ -130,8 +139,15 @@ func bad(value, with *ast.Term) bool {
 		return !bool(v)
 	case ast.String:
 		return codes(with) && !good(value)
+	case ast.Number:
+		return isCount(with)
 	}
 	return false
+}
+
+func isCount(t *ast.Term) bool {
+	c, ok := t.Value.(ast.Call)
+	return ok && c[0].String() == "count"
 }
 
 // codes is true of the fields of a report that say why.
@@ -146,9 +162,12 @@ func codes(t *ast.Term) bool {
 
 // good is true of what has the words of a verified chart in it.
 func good(t *ast.Term) bool {
-	found := false
+	return contains(t, ast.StringTerm("verified")) || contains(t, ast.StringTerm("ok"))
+}
+
+func contains(t, wanted *ast.Term) (found bool) {
 	ast.WalkTerms(t, func(t *ast.Term) bool {
-		found = found || t.Equal(ast.StringTerm("verified")) || t.Equal(ast.StringTerm("ok"))
+		found = found || t.Equal(wanted)
 		return found
 	})
 	return found
@@ -158,6 +177,9 @@ func good(t *ast.Term) bool {
 // variable that was bound to one, or a rule that gives one.
 func (s *scope) answer(term *ast.Term) (call, bool) {
 	if c, ok := s.callOf(term); ok {
+		if c.function == "count" {
+			return s.answer(c.args[0])
+		}
 		return s.asked(c)
 	}
 	switch v := term.Value.(type) {
@@ -188,13 +210,13 @@ func (s *scope) answerOf(v ast.Var, ref ast.Ref) (call, bool) {
 		c, ok := s.facts.gives[name]
 		return c, ok && !s.facts.defined[name]
 	}
-	if s.bound[v] == nil {
+	from := s.bound[v]
+	if from == nil {
 		return call{}, false
 	}
-	if c, ok := s.callOf(s.bound[v]); ok {
-		return s.asked(c)
-	}
-	return call{}, false
+	delete(s.bound, v) // two variables may be bound to each other
+	defer func() { s.bound[v] = from }()
+	return s.answer(from)
 }
 
 // missing gives what may keep a check from being asked; nil if nothing may.

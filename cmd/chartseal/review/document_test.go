@@ -180,6 +180,14 @@ func TestRead(t *testing.T) {
 		t.Errorf("read %s, want GACDSP", kinds)
 	}
 
+	named := filepath.Join(t.TempDir(), "named")
+	if err := os.Symlink(dir, named); err != nil {
+		t.Fatal(err)
+	}
+	if behind, err := review.Read([]string{named}, nil); err != nil || len(behind) != 4 {
+		t.Errorf("behind a link that is named are %d documents and %v, want 4", len(behind), err)
+	}
+
 	// What lies behind a link to a folder would be passed over.
 	if err := os.Symlink(dir, filepath.Join(dir, "b", "link")); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // maxFile is how much of a file is read. Manifests of a whole cluster have less.
@@ -17,7 +18,7 @@ const maxFile = 64 << 20
 // Read gives the documents of files, of the YAML and JSON files of folders, and
 // of the standard input for "-". No file is passed over for what is in it.
 func Read(paths []string, stdin io.Reader) (all []Document, err error) {
-	files, err := filesIn(paths, ".yaml", ".yml", ".json")
+	files, err := Files(paths, ".yaml", ".yml", ".json")
 	if err != nil {
 		return nil, err
 	}
@@ -55,14 +56,17 @@ func readFile(path string, stdin io.Reader) ([]byte, error) {
 	return raw, nil
 }
 
-// filesIn gives the files that are named, and those of folders that end as
-// they must. A link to a folder is refused: what lies behind it would be passed
-// over.
-func filesIn(paths []string, extensions ...string) (files []string, err error) {
+// Files gives the files that are named, and those of folders that end as they
+// must. A link to a folder is followed where it is named itself; one that lies
+// in a folder is refused, since what is behind it would be passed over.
+func Files(paths []string, extensions ...string) (files []string, err error) {
 	for _, root := range paths {
 		if root == "-" {
 			files = append(files, root)
 			continue
+		}
+		if isFolder(root) {
+			root = strings.TrimRight(root, "/") + "/"
 		}
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			switch {

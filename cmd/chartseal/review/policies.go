@@ -57,7 +57,7 @@ func parse(name string, raw []byte) (*ast.Module, error) {
 
 // regoIn reads the Rego files that are named or lie in folders, tests aside.
 func regoIn(paths []string) (modules, error) {
-	files, err := filesIn(paths, ".rego")
+	files, err := Files(paths, ".rego")
 	if err != nil {
 		return nil, err
 	}
