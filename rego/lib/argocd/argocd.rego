@@ -5,6 +5,7 @@ package lib.argocd
 
 import data.lib.entries
 import data.lib.fields
+import data.lib.refs
 
 # METADATA
 # title: Kinds
@@ -65,7 +66,10 @@ else := base64.decode(fields.text(resource, ["data", name])) if base64.is_valid(
 
 else := fields.text(resource, ["data", name])
 
-_all_places(resource) := array.concat(_places(_at(resource, "spec"), "spec"), _places(_at(resource, "operation.sync"), "operation.sync")) if {
+_all_places(resource) := array.concat(
+	_places(_at(resource, "spec"), "spec"),
+	_places(_at(resource, "operation.sync"), "operation.sync"),
+) if {
 	fields.text(resource, ["kind"]) == "Application"
 } else := array.concat(_places(_at(resource, "spec.template.spec"), "spec.template.spec"), [place |
 	some template in _generated(resource)
@@ -102,7 +106,7 @@ _spec(spec, via) := entries.first([
 ])
 
 _declared(spec, via) := entries.all([
-	entries.faults(spec, via, {"object": [["source"]], "array": [["sources"]]}),
+	entries.faults(spec, via, {"array": [["sources"]]}),
 	[entry | some place in _places(spec, via); some entry in _entries(place)],
 	_hydrator(spec, via),
 ])
@@ -119,8 +123,8 @@ _entries(place) := entries.first([
 	[entry | not _values_only(place); some entry in array.concat(_tools(place), [_entry(place)])],
 ])
 
-# > … ref … a source that only feeds value files to the others
-# Beside a path, a chart or a tool it is deployed as well.
+# A source with a ref only feeds value files to the others. Beside a path, a chart
+# or a tool it is deployed as well.
 _values_only(place) if {
 	place.among
 	fields.used(place.source, ["ref"])
@@ -145,7 +149,7 @@ else := entries.unknown(place.via, "repoURL is missing") if not fields.used(plac
 
 else := entries.unreadable(place.via, "git", "repoURL with a path and without oci:// is a folder in git, or a chart if a Secret says so")
 
-# > chart … a Helm repository, by index or, without a scheme, by registry
+# A chart is in a repository with an index or, without a scheme, in a registry.
 _charted(place) := entries.unknown(place.via, "chart stands beside a repoURL with oci://, which does not use it") if {
 	startswith(fields.text(place.source, ["repoURL"]), "oci://")
 } else := entries.unknown(place.via, "chart and path are both set") if {
@@ -169,9 +173,12 @@ _repository(address) := concat("", ["oci://", address]) if {
 
 _registry(place) := entries.unreadable(place.via, "oci", "path is a folder of the artifact, want .") if {
 	fields.text(place.source, ["path"]) != "."
-} else := entries.unreadable(place.via, "oci", sprintf("targetRevision %s is neither one exact version nor a digest", [fields.quote(revision)])) if {
+} else := entries.unreadable(
+	place.via, "oci",
+	sprintf("targetRevision %s is neither one exact version nor a digest", [fields.quote(revision)]),
+) if {
 	revision := fields.text(place.source, ["targetRevision"])
-	not entries.exact(revision)
+	not refs.exact_version(revision)
 	not startswith(revision, "sha256:")
 } else := entries.artifact({
 	"via": place.via,
@@ -238,7 +245,10 @@ _several(resource) := fields.items(resource, ["operation", "sync", "sources"]) i
 	fields.used(resource, ["operation", "sync", "sources"])
 } else := fields.items(resource, ["spec", "sources"])
 
-_revision_entries(several, i, revision) := [entries.unknown(_revisions_item(i), sprintf("%s is %s, want a string", [_revisions_item(i), fields.named_type(revision)]))] if {
+_revision_entries(several, i, revision) := [entries.unknown(
+	_revisions_item(i),
+	sprintf("%s is %s, want a string", [_revisions_item(i), fields.named_type(revision)]),
+)] if {
 	not is_string(revision)
 } else := _entries(_revised({"via": _revisions_item(i), "source": several[i], "among": true}, revision)) if {
 	is_object(several[i])
@@ -251,7 +261,7 @@ _set(resource) := entries.first([
 	entries.faults(fields.members(resource, ["spec"]), "spec", {"object": [["template"], ["template", "spec"]], "array": [["generators"]]}),
 	entries.all([
 		_spec(fields.members(resource, ["spec", "template", "spec"]), "spec.template.spec"),
-		[entry | some template in _generated(resource); some entry in _declared(template.spec, template.via)],
+		_generated_entries(_generated(resource)),
 		_patch(resource),
 	]),
 ])
@@ -262,12 +272,25 @@ _generated(resource) := [{"via": via, "spec": spec} |
 	count(path) > 1
 	array.slice(path, count(path) - 2, count(path)) == ["template", "spec"]
 	spec != null
-	via := concat("", ["spec.generators", concat("", [step | some key in path; step := _step(key)])])
+	via := _path(concat("", [step | some key in path; step := _step(key)]))
 ]
+
+_generated_entries(templates) := [entry | some template in templates; some entry in _declared(template.spec, template.via)] if {
+	count(templates) <= fields.max_items
+} else := [entries.unknown(
+	"spec.generators",
+	sprintf("spec.generators hold %d templates, at most %d are read", [count(templates), fields.max_items]),
+)]
 
 _step(key) := sprintf("[%d]", [key]) if is_number(key)
 
 else := sprintf(".%s", [key])
+
+# Members of generators have any name, so a path may be any text.
+_path(steps) := sprintf("spec.generators%s", [steps]) if {
+	count(steps) <= 256
+	regex.match(`^[a-zA-Z0-9.\[\]]+$`, steps)
+} else := "spec.generators"
 
 _patch(resource) := [entries.unknown("spec.templatePatch", "spec.templatePatch can name other charts") |
 	fields.used(resource, ["spec", "templatePatch"])

@@ -213,6 +213,16 @@ test_sets_refused[name] if {
 			"why": "is a number",
 		},
 		"spec of a generator": {"over": {"generators": [{"list": {"template": {"spec": "x"}}}]}, "via": "spec.generators[0].list.template.spec", "why": "is a string"},
+		"many templates": {
+			"over": {"generators": [{"merge": {"generators": [{"list": {"template": {"spec": {"source": _source}}}} | some _ in numbers.range(1, 65)]}}]},
+			"via": "spec.generators",
+			"why": "hold 65 templates",
+		},
+		"template below any name": {
+			"over": {"generators": [{"list": {"elements": [{"a\nb": {"template": {"spec": {"source": {}}}}}]}}]},
+			"via": "spec.generators.source",
+			"why": "repoURL is missing",
+		},
 		"generators is an object": {"over": {"generators": {}}, "via": "spec.generators", "why": "is an object"},
 		"template is a string": {"over": {"template": "x"}, "via": "spec.template", "why": "is a string"},
 		"no template": {"over": {"template": null}, "via": "spec.template.spec", "why": "names no chart"},

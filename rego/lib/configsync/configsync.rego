@@ -49,7 +49,9 @@ _entry(resource, "helm") := entries.named({
 	"fields": {"repository": "repo", "name": "chart", "version": "version"},
 })
 
-_entry(_, type) := entries.unreadable("spec.git", "git", "spec.git: a folder in git holds nothing that chart tools sign") if type in {"", "git"}
+_entry(_, type) := entries.unreadable("spec.git", "git", "spec.git: a folder in git holds nothing that chart tools sign") if {
+	type in {"", "git"}
+}
 
 _entry(_, type) := entries.unknown("spec.sourceType", sprintf("spec.sourceType %s is not helm", [fields.quote(type)])) if {
 	not type in {"", "git", "helm"}

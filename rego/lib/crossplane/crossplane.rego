@@ -73,7 +73,7 @@ _named(release) := [] if {
 	startswith(fields.text(release, ["repository"]), "oci://")
 } else := [entries.named(_place(release))]
 
-# > Digest … can be used alone or in combination with Version
+# A digest stands alone or beside a version.
 _pinned(release) := entries.unreadable(_via, "oci", fault) if {
 	fault := entries.named_fault(object.union(_place(release), {"version": _version(release)}))
 	fault != ""

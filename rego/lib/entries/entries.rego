@@ -4,6 +4,7 @@
 package lib.entries
 
 import data.lib.fields
+import data.lib.refs
 
 # METADATA
 # title: Unreadable
@@ -40,15 +41,16 @@ all(lists) := [entry | some list in lists; some entry in list]
 # METADATA
 # title: Named
 # description: The entry for a chart by repository, name and version, in a registry or behind an index. A place has via, repository, name and version, and in fields what they are called there.
-named(place) := {"via": place.via, "kind": _kind(place.repository), "ref": ref, "pin": pin(place.version), "why": why} if {
-	why := named_fault(place)
-	ref := _named_ref(place, why)
-}
+named(place) := {"via": place.via, "kind": _kind(place.repository), "ref": _named_ref(place), "pin": "version", "why": ""} if {
+	_joins(place)
+} else := {"via": place.via, "kind": _kind(place.repository), "ref": null, "pin": pin(place.version), "why": named_fault(place)}
 
 # METADATA
 # title: Named fault
 # description: Why repository, name and version name no chart; empty if they do.
-named_fault(place) := why if {
+named_fault(place) := "" if {
+	_joins(place)
+} else := why if {
 	why := [fault |
 		some fault in [
 			_address_fault(place.fields.repository, place.repository),
@@ -57,7 +59,7 @@ named_fault(place) := why if {
 		]
 		fault != ""
 	][0]
-} else := ""
+}
 
 # METADATA
 # title: Artifact
@@ -99,14 +101,9 @@ weakened(value, via, paths) := [{"via": place, "why": sprintf("%s is set", [plac
 # METADATA
 # title: Pin
 # description: What holds a version to one chart.
-pin(version) := "version" if exact(version)
+pin(version) := "version" if refs.exact_version(version)
 
 else := "none"
-
-# METADATA
-# title: Exact
-# description: Whether a text is one version by Semantic Versioning 2.0.0, with or without v.
-exact(version) := regex.match(_version, version)
 
 # METADATA
 # title: Digest
@@ -126,23 +123,39 @@ else := "unknown"
 
 _http(repository) if strings.any_prefix_match(repository, ["https://", "http://"])
 
-_named_ref(place, why) := null if why != ""
-
-else := sprintf("%s/%s:%s", [trim_suffix(place.repository, "/"), place.name, place.version]) if {
+_named_ref(place) := sprintf("%s/%s:%s", [trim_suffix(place.repository, "/"), place.name, place.version]) if {
 	startswith(place.repository, "oci://")
 } else := {"repository": place.repository, "name": place.name, "version": place.version}
 
-# An address is held to what joining needs. A tag or a digest in it would become
-# part of a path, or of another reference than the installer builds.
-_address_fault(field, address) := "" if _http(address)
+# Whether a reference can be made of three parts that each stay what they are.
+_joins(place) if {
+	_address(place.repository)
+	_name(place.name)
+	refs.exact_version(place.version)
+}
 
-else := "" if regex.match("^oci://[^/?#]+(/[^:@?#]*)?$", address)
+# A tag or a digest in the address of a registry would become part of a path, or
+# of another reference than the installer builds.
+_address(address) if _http(address)
 
-else := sprintf("%s %s holds more than a repository", [field, fields.quote(address)]) if startswith(address, "oci://")
+_address(address) if regex.match(`^oci://[^/@?#]+(/[^:@?#]*)?$`, address)
 
-else := sprintf("%s is missing", [field]) if address == ""
+_address_fault(_, address) := "" if _address(address)
 
-else := sprintf("%s %s is no address of a chart repository, want oci://, https:// or http://", [field, fields.quote(address)])
+_address_fault(field, "") := sprintf("%s is missing", [field])
+
+_address_fault(field, address) := sprintf("%s %s holds more than a repository", [field, fields.quote(address)]) if {
+	startswith(address, "oci://")
+	not _address(address)
+}
+
+_address_fault(field, address) := sprintf(
+	"%s %s is no address of a chart repository, want oci://, https:// or http://",
+	[field, fields.quote(address)],
+) if {
+	not _kind(address) in {"oci", "http"}
+	address != ""
+}
 
 _name_fault(field, "") := sprintf("%s is missing", [field])
 
@@ -158,7 +171,7 @@ _name(name) if {
 	not name in {".", ".."}
 }
 
-_version_fault(field, version) := "" if exact(version)
+_version_fault(field, version) := "" if refs.exact_version(version)
 
 else := sprintf("%s is missing, so the latest is taken", [field]) if version == ""
 
@@ -182,7 +195,7 @@ else := sprintf("%s %s is no repository in a registry, want oci://", [field, fie
 
 _tag_fault(field, tag) := "" if regex.match(`^([a-zA-Z0-9_][a-zA-Z0-9._-]*)?$`, tag)
 
-else := "" if exact(tag)
+else := "" if refs.exact_version(tag)
 
 else := sprintf("%s %s is no tag", [field, fields.quote(tag)])
 
@@ -208,12 +221,12 @@ _behind(_, "") := ""
 
 _behind(separator, text) := concat("", [separator, text]) if text != ""
 
-_archive_pin(url) := "version" if regex.match(concat("", [`^[^?#]+/[^/?#]*-`, trim(_version, "^$"), `\.tgz(\?.*)?$`]), url)
+_archive_pin(url) := "version" if {
+	words := split(regex.find_n(`[^/]+\.tgz$`, split(url, "?")[0], 1)[0], "-")
+	count(words) <= _max_words
+	some i, _ in words
+	i > 0
+	refs.exact_version(trim_suffix(concat("-", array.slice(words, i, count(words))), ".tgz"))
+} else := "none"
 
-else := "none"
-
-_version := concat("", [
-	`^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)`,
-	`(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?`,
-	`(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$`,
-])
+_max_words := 16

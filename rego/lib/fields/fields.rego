@@ -88,10 +88,13 @@ named_type(value) := object.get(_types, type_name(value), "unknown")
 
 # METADATA
 # title: Quote
-# description: Foreign text for messages, on one line, short, with look-alikes of ASCII escaped.
-quote(text) := sprintf("%+q", [text]) if count(text) <= _max_quote
-
-else := sprintf("%+q…", [substring(text, 0, _max_quote)])
+# description: Foreign text for messages, on one line, short, with look-alikes of ASCII escaped. Of an address that may hold a password or a token nothing is shown.
+quote(text) := `"…://…"` if {
+	contains(text, "://")
+	regex.match(`[@?#]`, text)
+} else := sprintf("%+q", [text]) if {
+	count(text) <= _max_quote
+} else := sprintf("%+q…", [substring(text, 0, _max_quote)])
 
 _max_quote := 64
 

@@ -5,6 +5,7 @@ package lib.fleet
 
 import data.lib.entries
 import data.lib.fields
+import data.lib.refs
 
 # METADATA
 # title: Kinds
@@ -118,9 +119,12 @@ _entry(release, via) := entries.unknown(via, "chart and repo are both addresses"
 	"fields": {"repository": "repo", "name": "chart", "version": "version"},
 })
 
-_registry(release, via, field) := entries.unreadable(via, "oci", sprintf("version %s is not one exact version", [fields.quote(version)])) if {
+_registry(release, via, field) := entries.unreadable(
+	via, "oci",
+	sprintf("version %s is not one exact version", [fields.quote(version)]),
+) if {
 	version := fields.text(release, ["version"])
-	not entries.exact(version)
+	not refs.exact_version(version)
 } else := entries.artifact({
 	"via": via,
 	"repository": fields.text(release, [field]),

@@ -22,18 +22,8 @@ groups := ["helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"]
 # METADATA
 # title: Sources
 # description: An entry for each place from which a chart could be taken. A HelmRepository has none, since it says where charts are and not which is taken.
-sources(resource) := _release(resource) if fields.text(resource, ["kind"]) == "HelmRelease"
-
-else := _helm_chart(resource, _namespace(resource)) if fields.text(resource, ["kind"]) == "HelmChart"
-
-else := _artifact(resource) if fields.text(resource, ["kind"]) == "OCIRepository"
-
-else := [] if fields.text(resource, ["kind"]) == "HelmRepository"
-
-else := [_folder("spec", fields.text(resource, ["kind"]))] if fields.text(resource, ["kind"]) in _folders
-
-else := [entries.unreadable("spec.sourceRef", "indirect", _external)] if {
-	fields.text(resource, ["kind"]) == "ExternalArtifact"
+sources(resource) := known if {
+	known := _sources(fields.text(resource, ["kind"]), resource)
 } else := [entries.unknown("kind", "kind is none of Flux that is understood")]
 
 # METADATA
@@ -46,16 +36,32 @@ repositories(resource) := [{"via": "spec.url", "url": fields.text(resource, ["sp
 # METADATA
 # title: Insecure
 # description: The fields that weaken the transport, also in the objects that an indirect source leads to.
-insecure(resource) := _weakened(resource) if fields.text(resource, ["kind"]) in ["HelmRepository", "OCIRepository", "Bucket"]
+insecure(resource) := known if {
+	known := _insecure(fields.text(resource, ["kind"]), resource)
+} else := []
 
-else := _weakened_behind(resource, "spec.sourceRef", _namespace(resource)) if {
-	fields.text(resource, ["kind"]) == "HelmChart"
-} else := array.concat(
+_sources("HelmRelease", resource) := _release(resource)
+
+_sources("HelmChart", resource) := _helm_chart(resource, _namespace(resource))
+
+_sources("OCIRepository", resource) := _artifact(resource)
+
+_sources("HelmRepository", _) := []
+
+_sources("GitRepository", _) := [_folder("spec", "GitRepository")]
+
+_sources("Bucket", _) := [_folder("spec", "Bucket")]
+
+_sources("ExternalArtifact", _) := [entries.unreadable("spec.sourceRef", "indirect", _external)]
+
+_insecure("HelmRelease", resource) := array.concat(
 	_weakened_behind(resource, "spec.chart.spec.sourceRef", _namespace(resource)),
 	_weakened_behind(resource, "spec.chartRef", _namespace(resource)),
-) if {
-	fields.text(resource, ["kind"]) == "HelmRelease"
-} else := []
+)
+
+_insecure("HelmChart", resource) := _weakened_behind(resource, "spec.sourceRef", _namespace(resource))
+
+_insecure(kind, resource) := _weakened(resource) if kind in {"HelmRepository", "OCIRepository", "Bucket"}
 
 _release(resource) := entries.first([
 	entries.faults(resource, "", {"object": [["metadata"], ["spec"]], "string": [["metadata", "namespace"]]}),
@@ -222,7 +228,7 @@ _artifact_shape := {
 	],
 }
 
-# > Digest … takes precedence over SemVer. SemVer … takes precedence over Tag.
+# Flux takes the digest before the range, and the range before the tag.
 # https://fluxcd.io/flux/components/source/ocirepositories/#reference
 _artifact_entry(resource) := entries.unreadable("spec.ref.semver", "oci", "spec.ref.semver is a range, want spec.ref.digest") if {
 	fields.text(resource, ["spec", "ref", "semver"]) != ""

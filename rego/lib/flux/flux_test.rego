@@ -302,6 +302,8 @@ test_insecure_behind if {
 	want := "HelmRepository shop/stable: spec.insecure is set"
 	flux.insecure(_release) == [{"via": "spec.chart.spec.sourceRef", "why": want}] with data.inventory as _weak
 	flux.insecure(_helm_chart) == [{"via": "spec.sourceRef", "why": want}] with data.inventory as _weak
+	artifact := _stored("source.toolkit.fluxcd.io/v1", "OCIRepository", _changed(_artifact, "spec/insecure", true))
+	flux.insecure(_referring("OCIRepository")) == [{"via": "spec.chartRef", "why": "OCIRepository shop/web: spec.insecure is set"}] with data.inventory as artifact
 	through := object.union(_weak, _stored("source.toolkit.fluxcd.io/v1", "HelmChart", _helm_chart))
 	list := flux.insecure(_referring("HelmChart")) with data.inventory as through
 	list == [{"via": "spec.chartRef", "why": sprintf("HelmChart shop/web: %s", [want])}]

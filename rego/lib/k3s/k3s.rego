@@ -5,6 +5,7 @@ package lib.k3s
 
 import data.lib.entries
 import data.lib.fields
+import data.lib.refs
 
 # METADATA
 # title: Kinds
@@ -76,7 +77,7 @@ _registry(resource) := _ambiguous if {
 	fields.used(resource, ["spec", "repo"])
 } else := entries.unknown("spec.chart", sprintf("spec.version %s is not one exact version", [fields.quote(version)])) if {
 	version := fields.text(resource, ["spec", "version"])
-	not entries.exact(version)
+	not refs.exact_version(version)
 } else := entries.artifact({
 	"via": "spec.chart",
 	"repository": fields.text(resource, ["spec", "chart"]),
@@ -92,7 +93,10 @@ _archive(resource) := _ambiguous if {
 } else := entries.archive("spec.chart", "spec.chart", fields.text(resource, ["spec", "chart"]))
 
 # Without a repository the job looks in its own image.
-_indexed(resource) := entries.unknown("spec.repo", sprintf("spec.repo %s is no repository with an index, want https://", [fields.quote(repository)])) if {
+_indexed(resource) := entries.unknown(
+	"spec.repo",
+	sprintf("spec.repo %s is no repository with an index, want https://", [fields.quote(repository)]),
+) if {
 	repository := fields.text(resource, ["spec", "repo"])
 	not strings.any_prefix_match(repository, ["https://", "http://"])
 } else := entries.named({

@@ -20,6 +20,8 @@ valid(pattern) if {
 # description: A sentence for its author, empty for a pattern.
 fault(pattern) := "a pattern is a string" if {
 	not is_string(pattern)
+} else := "" if {
+	_plain(pattern)
 } else := "want scheme://host/segment/… with scheme oci, https or http" if {
 	not regex.match(`^(?:oci|https?)://[^/]*/.`, pattern)
 } else := "want the host in lower case, without a default port or userinfo; *. may stand before a name of letters" if {
@@ -33,16 +35,7 @@ fault(pattern) := "a pattern is a string" if {
 # METADATA
 # title: A chart that a pattern means
 # description: Whether a location, as lib.refs gives it, is one that the pattern means.
-matches(pattern, location) if {
-	is_string(pattern)
-	is_string(location)
-	[asked, given] := [split(pattern, "/"), split(location, "/")]
-	asked[0] == given[0]
-	_host_matches(asked[2], given[2])
-	_path_matches(array.slice(asked, 3, count(asked)), array.slice(given, 3, count(given)))
-	_location(location)
-	valid(pattern)
-} else := false
+matches(pattern, location) := pattern in object.keys(_ranks([pattern], location))
 
 # METADATA
 # title: The patterns that decide
@@ -50,9 +43,30 @@ matches(pattern, location) if {
 #   Of a collection of patterns those that match a location, and that no other one is more specific than. Read from
 #   the left, a literal is more specific than *, and * than **.
 best(patterns, location) := {pattern | some pattern, rank in ranks; rank == highest} if {
-	ranks := {pattern: _rank(pattern) | some pattern in patterns; matches(pattern, location)}
+	ranks := _ranks(patterns, location)
 	highest := max([rank | some rank in ranks])
 } else := set()
+
+# Those that match, each with its rank. Most patterns are about other hosts, so
+# that is asked first, and for all hosts that the location has in one.
+_ranks(patterns, location) := {pattern: _rank(asked) |
+	_location(location)
+	given := split(location, "/")
+	hosts := _hosts(given[2])
+	some pattern in patterns
+	is_string(pattern)
+	asked := split(pattern, "/")
+	asked[2] in hosts
+	asked[0] == given[0]
+	_path_matches(array.slice(asked, 3, count(asked)), array.slice(given, 3, count(given)))
+	valid(pattern)
+}
+
+# Most patterns are written so; no label of theirs is too long.
+_plain(pattern) if {
+	count(pattern) <= 71
+	regex.match(`^(?:oci|https?)://(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?/(?:(?:[a-z0-9]+(?:[._-][a-z0-9]+)*|\*)/)*(?:[a-z0-9]+(?:[._-][a-z0-9]+)*|\*\*?)$`, pattern)
+}
 
 # The address that is left without the label * must be one, and no number.
 _host(pattern) if {
@@ -78,15 +92,17 @@ _segments(pattern) if {
 }
 
 # References have no other locations.
-_location(location) if regex.match(`^(?:oci|https?)://[^/@]+(?:/[^/]+)+$`, location)
+_location(location) if {
+	is_string(location)
+	regex.match(`^(?:oci|https?)://[^/@]+(?:/[^/]+)+$`, location)
+}
 
-_host_matches(asked, given) if {
-	asked == given
-} else if {
-	startswith(asked, "*.")
-	endswith(given, substring(asked, 1, -1))
-	not startswith(given, ".")
-	count(given) >= count(asked)
+# A host as patterns may write it: itself, or * in place of its first labels.
+_hosts(host) := {host} | {concat(".", array.concat(["*"], array.slice(labels, i, count(labels)))) |
+	labels := split(host, ".")
+	labels[0] != ""
+	some i, _ in labels
+	i > 0
 }
 
 _path_matches(asked, given) if {
@@ -105,11 +121,9 @@ _each_matches(asked, given) if {
 	}
 }
 
-# Lists compare from the left, so a longer name beats a shorter one with the
-# same end only where the host begins with *.
-_rank(pattern) := array.concat([_host_rank(parts[2])], [_segment_rank(part) | some part in array.slice(parts, 3, count(parts))]) if {
-	parts := split(pattern, "/")
-}
+# Lists compare from the left. Of hosts that begin with * and match, the one
+# with more labels is the more specific.
+_rank(parts) := array.concat([_host_rank(parts[2])], [_segment_rank(part) | some part in array.slice(parts, 3, count(parts))])
 
 _host_rank(host) := count(split(host, ".")) if {
 	startswith(host, "*.")

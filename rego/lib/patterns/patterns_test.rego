@@ -4,6 +4,8 @@ import data.lib.patterns
 
 _valid := {
 	"oci://registry.example.com/charts/web",
+	"oci://registry.example.com/charts/a--b__c.d",
+	"oci://a.rather.long.name.of.a.registry.that.is.somewhere.example.com/with/a/long/path/**",
 	"oci://registry.example.com/**",
 	"oci://registry.example.com:5000/charts/*",
 	"oci://*.example.com/charts/*/web/**",
@@ -21,6 +23,13 @@ test_patterns if {
 	every pattern in _valid {
 		patterns.valid(pattern)
 		patterns.fault(pattern) == ""
+	}
+}
+
+# What is seen at a glance is seen at length, too.
+test_plain_patterns_are_patterns if {
+	every pattern in _valid {
+		patterns.fault(pattern) == "" with data.lib.patterns._plain as false
 	}
 }
 

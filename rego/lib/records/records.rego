@@ -17,7 +17,10 @@ record(resource) if {
 # METADATA
 # title: Sources
 # description: An entry that says what a record does not.
-sources(_) := [entries.unknown("data.release", "a release record has no digest, no address and no signature, and its writer chose what it says")]
+sources(_) := [entries.unknown(
+	"data.release",
+	"a release record has no digest, no address and no signature, and its writer chose what it says",
+)]
 
 _recorded(resource, "Secret") if startswith(fields.text(resource, ["type"]), "helm.sh/release.")
 

@@ -30,25 +30,9 @@ kinds := [kind |
 # METADATA
 # title: Sources
 # description: An entry for each place from which the installer could take a chart, understood or not, with via, kind, ref, pin and why. What is not understood has the kind unknown; nothing is left out.
-sources(resource) := flux.sources(resource) if _group(resource) in flux.groups
-
-else := argocd.sources(resource) if _group(resource) in argocd.groups
-
-else := sveltos.sources(resource) if _group(resource) in sveltos.groups
-
-else := k3s.sources(resource) if _group(resource) in k3s.groups
-
-else := fleet.sources(resource) if _group(resource) in fleet.groups
-
-else := crossplane.sources(resource) if _group(resource) in crossplane.groups
-
-else := clusterapi.sources(resource) if _group(resource) in clusterapi.groups
-
-else := carvel.sources(resource) if _group(resource) in carvel.groups
-
-else := configsync.sources(resource) if _group(resource) in configsync.groups
-
-else := records.sources(resource) if records.record(resource)
+sources(resource) := known if {
+	known := _sources(_group(resource), resource)
+} else := records.sources(resource) if records.record(resource)
 
 else := [_unknown(resource)]
 
@@ -62,30 +46,56 @@ refs(resource) := [source.ref | some source in sources(resource); source.ref != 
 # description: The addresses in objects that say where charts come from and not which, as via and url.
 repositories(resource) := flux.repositories(resource) if _group(resource) in flux.groups
 
-else := argocd.repositories(resource) if argocd.credential(resource)
-
-else := []
+else := argocd.repositories(resource)
 
 # METADATA
 # title: Insecure
 # description: Every field that weakens the transport, as via and why, also of the object that an indirect source leads to.
-insecure(resource) := flux.insecure(resource) if _group(resource) in flux.groups
+insecure(resource) := known if {
+	known := _insecure(_group(resource), resource)
+} else := argocd.insecure(resource) if {
+	argocd.credential(resource)
+} else := []
 
-else := argocd.insecure(resource) if _group(resource) in argocd.groups
+_sources("helm.toolkit.fluxcd.io", resource) := flux.sources(resource)
 
-else := argocd.insecure(resource) if argocd.credential(resource)
+_sources("source.toolkit.fluxcd.io", resource) := flux.sources(resource)
 
-else := sveltos.insecure(resource) if _group(resource) in sveltos.groups
+_sources("argoproj.io", resource) := argocd.sources(resource)
 
-else := k3s.insecure(resource) if _group(resource) in k3s.groups
+_sources("config.projectsveltos.io", resource) := sveltos.sources(resource)
 
-else := fleet.insecure(resource) if _group(resource) in fleet.groups
+_sources("helm.cattle.io", resource) := k3s.sources(resource)
 
-else := crossplane.insecure(resource) if _group(resource) in crossplane.groups
+_sources("fleet.cattle.io", resource) := fleet.sources(resource)
 
-else := clusterapi.insecure(resource) if _group(resource) in clusterapi.groups
+_sources("helm.crossplane.io", resource) := crossplane.sources(resource)
 
-else := []
+_sources("helm.m.crossplane.io", resource) := crossplane.sources(resource)
+
+_sources("addons.cluster.x-k8s.io", resource) := clusterapi.sources(resource)
+
+_sources("kappctrl.k14s.io", resource) := carvel.sources(resource)
+
+_sources("configsync.gke.io", resource) := configsync.sources(resource)
+
+_insecure("helm.toolkit.fluxcd.io", resource) := flux.insecure(resource)
+
+_insecure("source.toolkit.fluxcd.io", resource) := flux.insecure(resource)
+
+_insecure("argoproj.io", resource) := argocd.insecure(resource)
+
+_insecure("config.projectsveltos.io", resource) := sveltos.insecure(resource)
+
+_insecure("helm.cattle.io", resource) := k3s.insecure(resource)
+
+_insecure("fleet.cattle.io", resource) := fleet.insecure(resource)
+
+_insecure("helm.crossplane.io", resource) := crossplane.insecure(resource)
+
+_insecure("helm.m.crossplane.io", resource) := crossplane.insecure(resource)
+
+_insecure("addons.cluster.x-k8s.io", resource) := clusterapi.insecure(resource)
 
 # Constraints match groups, and so do we; every version has the same shape here.
 _group(resource) := split(fields.text(resource, ["apiVersion"]), "/")[0] if {

@@ -1,6 +1,7 @@
 package lib.releases_test
 
 import data.lib.entries_test
+import data.lib.refs
 import data.lib.releases
 
 _web := {"repository": "https://charts.example.com", "name": "web", "version": "1.2.3"}
@@ -80,7 +81,7 @@ test_good_objects[name] if {
 	count(list) > 0
 	every entry in list {
 		entries_test.well_formed(entry)
-		entry.ref != null
+		refs.parse(entry.ref).ok
 	}
 	releases.refs(resource) == [entry.ref | some entry in list] with data.inventory as _inventory
 	releases.insecure(resource) == [] with data.inventory as _inventory
@@ -117,11 +118,9 @@ _distinct := object.remove(_objects, [
 	"fleet.cattle.io HelmOp", "addons.cluster.x-k8s.io HelmReleaseProxy", "configsync.gke.io RepoSync",
 ])
 
-# Each object with one field of its spec replaced, beside what stood there.
-_mutants(group) := [{"resource": _put(resource, path, other), "path": path, "was": was, "is": other} |
-	some name, resource in _distinct
-	split(name, " ")[0] == group
-	walk(resource.spec, [below, was])
+# An object with one field of its spec replaced, beside what stood there.
+_mutants(name) := [{"resource": _put(_objects[name], path, other), "path": path, "was": was, "is": other} |
+	walk(_objects[name].spec, [below, was])
 	count(below) > 0
 	path := array.concat(["spec"], below)
 	some other in _odd
@@ -167,25 +166,37 @@ _told(mutant) if {
 	entry.ref == null
 }
 
-test_anything_in_flux_releases if _survived(_mutants("helm.toolkit.fluxcd.io")) with data.inventory as _inventory
+test_anything_in_flux_release if _survived(_mutants("helm.toolkit.fluxcd.io HelmRelease")) with data.inventory as _inventory
 
-test_anything_in_flux_sources if _survived(_mutants("source.toolkit.fluxcd.io")) with data.inventory as _inventory
+test_anything_in_flux_release_by_reference if _survived(_mutants("helm.toolkit.fluxcd.io HelmRelease by chartRef")) with data.inventory as _inventory
 
-test_anything_in_argocd if _survived(_mutants("argoproj.io"))
+test_anything_in_flux_helm_chart if _survived(_mutants("source.toolkit.fluxcd.io HelmChart")) with data.inventory as _inventory
 
-test_anything_in_sveltos if _survived(_mutants("config.projectsveltos.io"))
+test_anything_in_flux_artifact if _survived(_mutants("source.toolkit.fluxcd.io OCIRepository"))
 
-test_anything_in_k3s if _survived(_mutants("helm.cattle.io"))
+test_anything_in_application if _survived(_mutants("argoproj.io Application"))
 
-test_anything_in_fleet if _survived(_mutants("fleet.cattle.io"))
+test_anything_in_application_by_registry if _survived(_mutants("argoproj.io Application by registry"))
 
-test_anything_in_crossplane if _survived(_mutants("helm.crossplane.io"))
+test_anything_in_application_set if _survived(_mutants("argoproj.io ApplicationSet"))
 
-test_anything_in_clusterapi if _survived(_mutants("addons.cluster.x-k8s.io"))
+test_anything_in_cluster_profile if _survived(_mutants("config.projectsveltos.io ClusterProfile"))
 
-test_anything_in_carvel if _survived(_mutants("kappctrl.k14s.io"))
+test_anything_in_cluster_summary if _survived(_mutants("config.projectsveltos.io ClusterSummary"))
 
-test_anything_in_configsync if _survived(_mutants("configsync.gke.io"))
+test_anything_in_k3s if _survived(_mutants("helm.cattle.io HelmChart"))
+
+test_anything_in_bundle if _survived(_mutants("fleet.cattle.io Bundle"))
+
+test_anything_in_bundle_deployment if _survived(_mutants("fleet.cattle.io BundleDeployment"))
+
+test_anything_in_crossplane if _survived(_mutants("helm.crossplane.io Release"))
+
+test_anything_in_clusterapi if _survived(_mutants("addons.cluster.x-k8s.io HelmChartProxy"))
+
+test_anything_in_carvel if _survived(_mutants("kappctrl.k14s.io App"))
+
+test_anything_in_configsync if _survived(_mutants("configsync.gke.io RootSync"))
 
 test_anything_in_content if {
 	every other in _odd {
@@ -229,14 +240,38 @@ _further := {
 	"configsync.gke.io RootSync": ["git", "oci"],
 }
 
-test_anything_in_further_fields[name] if {
-	some name, further in _further
-	every field in further {
+_survived_further(name) if {
+	count(_further[name]) > 0
+	every field in _further[name] {
 		every other in _odd {
-			_total(_added(_objects[name], sprintf("spec/%s", [field]), other)) with data.inventory as _inventory
+			_total(_added(_objects[name], sprintf("spec/%s", [field]), other))
 		}
 	}
 }
+
+test_further_fields_of_flux_release if _survived_further("helm.toolkit.fluxcd.io HelmRelease")
+
+test_further_fields_of_flux_artifact if _survived_further("source.toolkit.fluxcd.io OCIRepository")
+
+test_further_fields_of_application if _survived_further("argoproj.io Application")
+
+test_further_fields_of_application_set if _survived_further("argoproj.io ApplicationSet")
+
+test_further_fields_of_cluster_profile if _survived_further("config.projectsveltos.io ClusterProfile")
+
+test_further_fields_of_k3s if _survived_further("helm.cattle.io HelmChart")
+
+test_further_fields_of_bundle if _survived_further("fleet.cattle.io Bundle")
+
+test_further_fields_of_bundle_deployment if _survived_further("fleet.cattle.io BundleDeployment")
+
+test_further_fields_of_crossplane if _survived_further("helm.crossplane.io Release")
+
+test_further_fields_of_clusterapi if _survived_further("addons.cluster.x-k8s.io HelmChartProxy")
+
+test_further_fields_of_carvel if _survived_further("kappctrl.k14s.io App")
+
+test_further_fields_of_configsync if _survived_further("configsync.gke.io RootSync")
 
 _added(resource, path, value) := json.patch(resource, [{"op": "add", "path": path, "value": value}])
 
@@ -336,16 +371,20 @@ test_claims_change_nothing[name] if {
 	want == releases.sources(object.union(resource, claims)) with data.inventory as _inventory
 }
 
+# A giant text in any field is told by its length alone.
 test_giant_text[name] if {
-	some name, resource in _distinct
-	_short(resource) with data.inventory as _inventory
-}
-
-_short(resource) if {
-	every path in _paths(resource.spec) {
-		list := releases.sources(_put(resource, array.concat(["spec"], path), _giant))
-		count(json.marshal(list)) < 2048
+	some name, path in {
+		"helm.cattle.io HelmChart": ["spec", "chart"],
+		"argoproj.io Application": ["spec", "sources", "0", "repoURL"],
+		"config.projectsveltos.io ClusterProfile": ["spec", "helmCharts", "0", "chartVersion"],
+		"source.toolkit.fluxcd.io OCIRepository": ["spec", "ref", "tag"],
+		"kappctrl.k14s.io App": ["spec", "fetch", "0", "helmChart", "name"],
 	}
+	list := releases.sources(_put(_objects[name], path, _giant))
+	some entry in list
+	entry.ref == null
+	contains(entry.why, "has 5000 characters, at most 4096 are read")
+	count(json.marshal(list)) < 1024
 }
 
 _giant := concat("", [letter | some _ in numbers.range(1, 5000); letter := "a"])

@@ -93,7 +93,10 @@ _shape := {
 	],
 }
 
-_entry(release, via) := entries.unreadable(via, "indirect", "repositoryURL leads to a folder in what Flux fetched, which holds nothing that chart tools sign") if {
+_entry(release, via) := entries.unreadable(
+	via, "indirect",
+	"repositoryURL leads to a folder in what Flux fetched, which holds nothing that chart tools sign",
+) if {
 	strings.any_prefix_match(fields.text(release, ["repositoryURL"]), ["gitrepository://", "ocirepository://", "bucket://"])
 } else := entries.named({
 	"via": via,
@@ -105,7 +108,9 @@ _entry(release, via) := entries.unreadable(via, "indirect", "repositoryURL leads
 
 # Helm's own spelling, repository/name, with the name that the profile gives the
 # repository. Any other repository would be one that is not named here.
-_name(release) := trim_prefix(fields.text(release, ["chartName"]), sprintf("%s/", [fields.text(release, ["repositoryName"])]))
+_name(release) := trim_prefix(fields.text(release, ["chartName"]), sprintf("%s/", [fields.text(release, ["repositoryName"])])) if {
+	fields.used(release, ["repositoryName"])
+} else := fields.text(release, ["chartName"])
 
 _updates(release, via) := [entries.unknown(place, sprintf("%s fetches charts that are not named", [place])) |
 	place := fields.join(via, "options.dependencyUpdate")

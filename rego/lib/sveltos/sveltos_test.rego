@@ -53,6 +53,7 @@ test_refused[name] if {
 		"version is a number": {"path": "spec/helmCharts/0/chartVersion", "value": 1.1, "via": "spec.helmCharts[0].chartVersion", "why": "is a number"},
 		"foreign repository": {"path": "spec/helmCharts/0/chartName", "value": "evil/web", "via": "spec.helmCharts[0]", "why": "chartName"},
 		"address in name": {"path": "spec/helmCharts/0/chartName", "value": "stable/oci://evil.example/web", "via": "spec.helmCharts[0]", "why": "chartName"},
+		"slash without a repository's name": {"path": "spec/helmCharts/0", "value": object.union(_release, {"repositoryName": "", "chartName": "/web"}), "via": "spec.helmCharts[0]", "why": "chartName"},
 		"no repository": {"path": "spec/helmCharts/0/repositoryURL", "value": "", "via": "spec.helmCharts[0]", "why": "repositoryURL is missing"},
 		"no object": {"path": "spec/helmCharts/0", "value": "web", "via": "spec.helmCharts[0]", "why": "is a string, want an object"},
 		"no list": {"path": "spec/helmCharts", "value": {"web": _release}, "via": "spec.helmCharts", "why": "is an object, want a list"},
