@@ -33,13 +33,15 @@ var mayImport = map[string][]string{
 	"builtins/opa":             {"builtins", "builtins/chartref"},
 	"provider":                 {"builtins", "builtins/chartref"},
 	// Text alone.
-	"rego":                {},
-	"policies":            {},
-	"cmd/chartseal/start": {},
+	"rego":                 {},
+	"policies":             {},
+	"cmd/chartseal/start":  {},
+	"cmd/chartseal/lint":   {},
+	"cmd/chartseal/review": {"builtins", "policies", "rego"},
 	// What talks to Kubernetes is a package of its own, which nothing that judges may reach.
 	"cmd/chartseal-provider/certs": {},
 	"cmd/chartseal-provider":       {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "builtins/trust/inventory", "cmd/chartseal-provider/certs", "provider"},
-	"cmd/chartseal":                {"cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
+	"cmd/chartseal":                {"cmd/chartseal/lint", "cmd/chartseal/review", "cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/cosign", "builtins/helm", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 
 // What of others a package must stay free of, directly or through anything

@@ -24,7 +24,7 @@ import data.lib.references
 import data.lib.refs
 import data.lib.releases
 import data.lib.repositories
-import data.lib.schemas
+import data.lib.schemas.trusted_charts
 
 # METADATA
 # title: Kinds
@@ -90,7 +90,7 @@ _faults := _misfits if {
 	count(_misfits) > 0
 } else := _invalid_patterns | _unproven_dependencies
 
-_misfits := parameters.faults(_options, schemas.trusted_charts.schema)
+_misfits := parameters.faults(_options, trusted_charts.schema)
 
 _invalid_patterns := {sprintf("options.rules.%d.%s: %q: %s", [i, field, pattern, fault]) |
 	some i, rule in _options.rules
@@ -126,7 +126,7 @@ _trusted(source) if _finding(source).code == "ok"
 
 _denial(source) := messages.violation(source, finding.code, finding.outcome, reason, finding.details) if {
 	finding := _finding(source)
-	reason := concat("; ", [text | some text in [finding.reason, _exemption(source).why]; text != ""])
+	reason := concat("; ", [text | some text in [_exemption(source).why, finding.reason]; text != ""])
 }
 
 # What is found about a source. Where nothing is, nothing is trusted.
@@ -302,14 +302,11 @@ _allowed(dependency, rule) if repositories.cover(object.get(rule, "dependencies"
 # What lies in the chart itself is as trustworthy as the chart.
 _allowed(dependency, rule) if {
 	"bundled" in object.get(rule, "dependencies", [])
-	_bundled(dependency.repository)
+	regex.match(`^(?:file://.*)?$`, _text(dependency, "repository"))
+	is_string(dependency.repository)
 }
 
-_bundled("")
-
-_bundled(repository) if startswith(repository, "file://")
-
-_dependency(dependency) := sprintf("%v from %q", [object.get(dependency, "name", "?"), sprintf("%v", [object.get(dependency, "repository", "")])])
+_dependency(dependency) := sprintf("%s from %q", [_text(dependency, "name"), _text(dependency, "repository")])
 
 _text(report, field) := value if {
 	value := report[field]

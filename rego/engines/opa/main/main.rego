@@ -102,6 +102,7 @@ else := {"object": resource, "kind": {"group": "", "version": "", "kind": ""}, "
 
 # kubectl applies what a list holds, and lists may hold lists.
 _list(document) if {
+	is_string(document.kind)
 	endswith(document.kind, "List")
 	is_array(document.items)
 }
@@ -135,6 +136,7 @@ _version(resource) := parts[count(parts) - 1] if {
 }
 
 _text(resource, path) := text if {
+	is_object(resource)
 	text := object.get(resource, path, "")
 	is_string(text)
 } else := ""
@@ -248,7 +250,10 @@ default _kinds(_) := [{}]
 
 _kinds(name) := data.policies[name].kinds
 
+_kind_matches(kind, _) if not is_object(kind)
+
 _kind_matches(kind, review) if {
+	is_object(kind)
 	_lists(kind, "kinds", object.get(review, ["kind", "kind"], ""))
 	_lists(kind, "apiGroups", object.get(review, ["kind", "group"], ""))
 }
@@ -349,6 +354,7 @@ _labels(resource) := resource.metadata.labels if is_object(resource.metadata.lab
 
 _any_wildcard(patterns, text) if {
 	some pattern in patterns
+	is_string(pattern)
 	_wildcard(pattern, text)
 }
 

@@ -289,7 +289,7 @@ test_match_of_labels if {
 test_unreadable_match_applies if {
 	every match in [
 		null, "none", [],
-		{"kinds": "HelmRelease"}, {"namespaces": "other"}, {"excludedNamespaces": "shop"}, {"name": 7},
+		{"kinds": "HelmRelease"}, {"kinds": ["HelmRelease"]}, {"namespaces": "other"}, {"excludedNamespaces": "shop"}, {"name": 7},
 		{"labelSelector": {"matchExpressions": [{"key": "app", "operator": "Is", "values": ["api"]}]}},
 		{"labelSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": "api"}]}},
 		{"labelSelector": "app=api"}, {"namespaceSelector": null},
@@ -334,7 +334,7 @@ test_namespace_told_twice_applies if {
 # Inventory.
 
 _inventory := inventory if {
-	inventory := main._inventory with input as {"documents": [_web, _namespace({}), _web, {"kind": 7, "metadata": {"name": "x"}}, {}]}
+	inventory := main._inventory with input as {"documents": [_web, _namespace({}), _web, {"kind": 7, "metadata": {"name": "x"}}, {}, null, "text"]}
 		with data.inventory as {"namespace": {"shop": {"v1": {"Secret": {"a": {}}}}}}
 }
 
