@@ -43,50 +43,44 @@ func (r referrers) size() int {
 
 // listed gives what refers to the subject: by the API or, from a registry that
 // does not have it, by the fallback tag. Neither there is none.
-//
-// That a repository is without the API is as much a listing as what it lists,
-// and known for as long; a subject that was not asked for then costs one
-// request less.
 func (s *search) listed(ctx context.Context) (referrers, time.Time, error) {
-	if until, ok := s.repo.withoutReferrers(); ok {
+	until, lacking := s.repo.withoutReferrers()
+	if lacking {
 		builtins.Until(ctx, until)
-		all, known, err := s.fallback(ctx)
-		return all, earlier(until, known), err
-	}
-	all, until, err := listed(ctx, s.repo, "referrers "+s.subject, referrers.size, s.list)
-	if builtins.CodeOf(err) != builtins.NotFound {
-		return all, until, err
+	} else {
+		var all referrers
+		var err error
+		all, until, err = listed(ctx, s.repo, "referrers "+s.subject, referrers.size, s.list)
+		if s.lacking = builtins.CodeOf(err) == builtins.NotFound; !s.lacking {
+			return all, until, err
+		}
 	}
 	all, known, err := s.fallback(ctx)
-	return all, earlier(until, known), err
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
+	if known.Before(until) {
+		until = known
 	}
-	return a
+	return all, until, err
 }
 
-// withoutReferrers says until when the repository is taken to have no API for
-// referrers.
-func (r *repository) withoutReferrers() (time.Time, bool) {
-	found, _ := r.client.memory.Load(noReferrers, r.view)
-	until, ok := found.(time.Time)
-	return until, ok
-}
-
+// That a repository is without the API is a listing like others, and spares
+// the next subject a request. It is remembered only after a subject that is
+// there: of one that is not, some registries with the API say 404, and anybody
+// can ask for it.
 const noReferrers = "no referrers"
 
-// list asks the API. That there is none is NotFound: with it, a registry lists
-// nothing for what it has never seen.
+func (r *repository) withoutReferrers() (until time.Time, lacking bool) {
+	found, _ := r.client.memory.Load(noReferrers, r.view)
+	until, lacking = found.(time.Time)
+	return until, lacking
+}
+
+func (r *repository) lacksReferrers() {
+	life := r.client.config.Listings
+	r.client.memory.StoreFor(noReferrers, r.view, r.client.config.Clock().Add(life), int64(len(r.view)), life)
+}
+
 func (s *search) list(ctx context.Context) (referrers, error) {
 	all, err := s.pages(ctx)
-	if builtins.CodeOf(err) == builtins.NotFound {
-		now := s.repo.client.config.Clock()
-		until := now.Add(s.repo.client.config.Listings)
-		s.repo.client.memory.StoreFor(noReferrers, s.repo.view, until, int64(len(s.repo.view)), until.Sub(now))
-	}
 	return referrers{"referrers", all}, err
 }
 

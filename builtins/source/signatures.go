@@ -52,6 +52,9 @@ func (a *ociChart) Signed(ctx context.Context, elsewhere chartref.Ref) builtins.
 	signed.Places = slices.Clone(found.list[:])
 	repo.secrets().fromPlaces(signed.Places)
 	if elsewhere.Host == "" {
+		if found.search.lacking {
+			repo.lacksReferrers()
+		}
 		signed.Fresh = slices.MinFunc(found.until[:], time.Time.Compare).Sub(repo.client.config.Clock())
 	}
 	return signed
@@ -60,16 +63,17 @@ func (a *ociChart) Signed(ctx context.Context, elsewhere chartref.Ref) builtins.
 // places are where signatures are kept, with what was found there and until
 // when that is taken as current.
 type places struct {
-	list  [2]builtins.SignaturePlace
-	until [2]time.Time
+	search *search
+	list   [2]builtins.SignaturePlace
+	until  [2]time.Time
 }
 
 // look lets all look at the places. Each has its own half of what may be read,
 // so that neither answer depends on the other.
 func (p *places) look(ctx context.Context, all *group, repo *repository, subject string) {
-	s := &search{repo: repo, subject: subject, bytes: repo.client.config.Limits.Signature / 2}
-	all.do(func() { p.list[0], p.until[0] = s.bundles(ctx) })
-	all.do(func() { p.list[1], p.until[1] = s.simpleSignings(ctx) })
+	p.search = &search{repo: repo, subject: subject, bytes: repo.client.config.Limits.Signature / 2}
+	all.do(func() { p.list[0], p.until[0] = p.search.bundles(ctx) })
+	all.do(func() { p.list[1], p.until[1] = p.search.simpleSignings(ctx) })
 }
 
 // ResolveSigned is [Client.Resolve] for who will ask for signatures: where the
@@ -128,6 +132,7 @@ type search struct {
 	repo    *repository
 	subject string // digest of the manifest
 	bytes   int64  // that may be read of each place
+	lacking bool   // the API said 404
 }
 
 func (s *search) limits() builtins.Limits { return s.repo.client.config.Limits }

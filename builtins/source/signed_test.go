@@ -3,6 +3,7 @@
 package source_test
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"strings"
@@ -13,17 +14,20 @@ import (
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chartref"
+	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/test/registry"
 )
 
 // asksFor says whether the registry was asked for something whose path has part.
-func (w *world) asksFor(part string) bool {
+func (w *world) asksFor(part string) bool { return w.count(part) > 0 }
+
+func (w *world) count(part string) (n int) {
 	for _, r := range w.Requests() {
 		if strings.Contains(r.Path, part) {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // Where a reference has the digest, signatures are looked for while the
@@ -81,5 +85,41 @@ func TestNoChartEndsTheLook(t *testing.T) {
 				t.Errorf("got %v, want %s at once", err, want)
 			}
 		})
+	}
+}
+
+// A registry without the API of referrers is asked for it once in a while, and
+// after a chart that is there: by one that is not nobody can make signatures
+// go unseen.
+func TestReferrersAreAskedForOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, registry.WithoutReferrers())
+	second := w.PushChart("charts/web", "1.2.4", append(bytes.Clone(archive), 0), nil)
+	now := time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)
+	client := newClient(t, insecure(w.Server), func(c *source.Config) {
+		c.CacheBytes, c.Listings, c.Clock = 1<<20, time.Minute, func() time.Time { return now }
+	})
+	absent := "sha256:" + strings.Repeat("0", 64)
+	for _, step := range []struct {
+		digest string
+		pass   time.Duration
+		asks   bool
+		fresh  time.Duration
+	}{
+		{absent, 0, true, 0},
+		{w.digest, 0, true, time.Minute},
+		{second, 20 * time.Second, false, 40 * time.Second},
+		{second, time.Minute, true, time.Minute},
+	} {
+		now = now.Add(step.pass)
+		before := w.count("/referrers/")
+		a, err := builtins.ResolveSigned(t.Context(), client, reference(t, "oci://"+w.Host()+"/charts/web@"+step.digest))
+		var fresh time.Duration
+		if err == nil {
+			fresh = a.(builtins.Registered).Signed(t.Context(), chartref.Ref{}).Fresh
+		}
+		if asked := w.count("/referrers/") > before; asked != step.asks || fresh != step.fresh || (err != nil) != (step.digest == absent) {
+			t.Errorf("%s: asked %v, fresh for %s, %v; want %v, %s", step.digest, asked, fresh, err, step.asks, step.fresh)
+		}
 	}
 }
