@@ -153,9 +153,16 @@ _unbound := policies if {
 	count(_constraints) == 0
 } else := set()
 
+# What is no collection of constraints is one that cannot be read.
 default _constraints := {}
 
-_constraints := data.constraints
+_constraints := data.constraints if _collection(data.constraints)
+
+_constraints := {"constraints": data.constraints} if not _collection(data.constraints)
+
+_collection(value) if is_object(value)
+
+_collection(value) if is_array(value)
 
 _default_action("exemptions_in_use") := "warn"
 
@@ -188,10 +195,7 @@ _named(_, constraint) := constraint.metadata.name if is_string(constraint.metada
 
 _named(key, constraint) := sprintf("%v", [key]) if not is_string(constraint.metadata.name)
 
-_policy(constraint) := name if {
-	some name in policies
-	_kind_of(name) == constraint.kind
-}
+_policy(constraint) := sort({name | some name in policies; _kind_of(name) == constraint.kind})[0]
 
 # trusted_charts is the policy of the kind TrustedCharts.
 _kind_of(name) := concat("", [concat("", [upper(substring(part, 0, 1)), substring(part, 1, -1)]) | some part in split(name, "_")])
@@ -248,7 +252,7 @@ _of_kinds(kinds, review) if {
 
 default _kinds(_) := [{}]
 
-_kinds(name) := data.policies[name].kinds
+_kinds(name) := data.policies[name].kinds if is_array(data.policies[name].kinds)
 
 _kind_matches(kind, _) if not is_object(kind)
 
