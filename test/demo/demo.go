@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 
 	"github.com/chartseal/chartseal/test/registry"
 )
@@ -56,6 +57,10 @@ func Run(w io.Writer, chartseal, dir string, serve bool) error {
 		}
 	}
 	if err := judgeAll(w, chartseal, dir, scenes); err != nil {
+		return err
+	}
+	key := slices.IndexFunc(scenes, func(s *scene) bool { return s.name == "key" })
+	if err := judgeInstallers(w, chartseal, dir, srv.Host(), scenes[key].digest); err != nil {
 		return err
 	}
 	farewell(w, chartseal, dir)
