@@ -46,6 +46,16 @@ cluster: cluster-tools ## Run the tests against a real Kubernetes API server and
 cluster-tools: # etcd, kube-apiserver, kubectl and Gatekeeper, built from a module of their own; takes minutes, once
 	test/cluster/build.sh bin/cluster
 
+image: ## Build container images into OCI layouts in dist/images, VERSION=0.1.0
+	go run ./deploy/image build --version $(or $(VERSION),0.1.0)
+
+push: ## Push the images to REGISTRY, registry.example.com/chartseal say
+	go run ./deploy/image push --version $(or $(VERSION),0.1.0) $(REGISTRY)
+
+dist: ## Build the binaries of a release, with checksums, completions and man pages
+	deploy/release/build.sh dist/release $(or $(VERSION),0.1.0)
+
+.PHONY: image push dist
 check: ## Check formatting, generated files, lint and Rego
 	.ci/check
 

@@ -33,6 +33,10 @@ var mayImport = map[string][]string{
 	"builtins/opa":             {"builtins", "builtins/chartref"},
 	"provider":                 {"builtins", "builtins/chartref"},
 	"cmd/chartseal/start":      {},
+	// What installs them.
+	"deploy/image":              {},
+	"deploy/kustomize":          {},
+	"deploy/kustomize/generate": {},
 	// What talks to Kubernetes is a package of its own, which nothing that judges may reach.
 	"cmd/chartseal-provider/certs": {},
 	"cmd/chartseal-provider":       {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "builtins/trust/inventory", "cmd/chartseal-provider/certs", "provider"},

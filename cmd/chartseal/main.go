@@ -73,7 +73,7 @@ func command() *cobra.Command {
 	}
 	replace(root, versionCommand())
 	root.AddCommand(lockCommand(env))
-	root.AddCommand(trustCommand(path))
+	root.AddCommand(trustCommand(path), manCommand())
 	guardBuild(root)
 	return root
 }

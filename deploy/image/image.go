@@ -70,11 +70,7 @@ func (b *build) layout(command string) (v1.Hash, error) {
 // compile builds a static binary and gives its path.
 func (b *build) compile(command string, platform *v1.Platform) (string, error) {
 	path := filepath.Join(b.out, "binaries", fmt.Sprintf("%s_%s_%s", command, platform.OS, platform.Architecture))
-	flags := "-s -w"
-	if command == "chartseal-provider" {
-		flags += " -X main.version=" + b.version
-	}
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", flags, "-o", path, "./cmd/"+command)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+b.version, "-o", path, "./cmd/"+command)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building for %s: %w: %s", platform, err, out)
