@@ -113,7 +113,7 @@ func parse(s string) (Ref, error) {
 	if !ok {
 		return parsePath(s)
 	}
-	switch scheme := strings.ToLower(scheme); scheme {
+	switch scheme := lower(scheme); scheme {
 	case "oci":
 		return parseOCI(rest)
 	case "https", "http":
@@ -183,7 +183,7 @@ func parsePath(s string) (Ref, error) {
 // folder of that name.
 func slashMissing(s string) bool {
 	scheme, rest, ok := strings.Cut(s, ":/")
-	return ok && !strings.HasPrefix(rest, "/") && slices.Contains([]string{"http", "https", "oci"}, strings.ToLower(scheme))
+	return ok && !strings.HasPrefix(rest, "/") && slices.Contains([]string{"http", "https", "oci"}, lower(scheme))
 }
 
 func invalid(text string, err error) Ref {

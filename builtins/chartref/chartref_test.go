@@ -3,10 +3,14 @@
 package chartref_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
+	"os"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -87,6 +91,9 @@ var bad = []struct{ id, in, reason string }{
 	{"N17 space in query", "https://h.example/a.tgz?hunter2 x", "query holds"},
 	{"N17 non-ASCII host", "https://exаmple.com/web.tgz", `"ex\u0430mple.com"`},
 	{"N17 non-ASCII host in oci", "oci://exämple.com/web:1", `"ex\u00e4mple.com"`},
+	{"N17 host whose lower case is ASCII", "https://\u212Aube.example/web.tgz", `"\u212aube.example"`},
+	{"N17 host whose lower case is ASCII in oci", "oci://reg\u0130stry.example/web:1", `"reg\u0130stry.example"`},
+	{"N17 scheme whose lower case is ASCII", "OC\u0130://h.example/web:1", `scheme "oc\u0130" is unknown`},
 	{"N17 non-ASCII path", "https://h.example/wéb.tgz", "a character that a URL does not"},
 	{"N17 unknown scheme", "ftp://h.example/web.tgz", `scheme "ftp" is unknown, want oci, https, http or file`},
 	{"N17 no scheme", "://h.example/web.tgz", `scheme "" is unknown`},
@@ -269,8 +276,64 @@ func TestOCIRef(t *testing.T) {
 	}
 }
 
+const valid = `{"repository": "https://Charts.example.com:443/stable/", "name": "web", "version": "1.2.3"}`
+
+// with is a repository object with another member, or another value of one.
+func with(member, value string) string {
+	object := map[string]any{"repository": "https://charts.example.com", "name": "web", "version": "1.2.3"}
+	object[member] = value
+	raw, _ := json.Marshal(object)
+	return string(raw)
+}
+
+// badJSON has JSON texts that are no reference beside a part of the reason.
+var badJSON = []struct{ id, in, reason string }{
+	{"N17 number", `17`, "reference is a number"},
+	{"N17 null", `null`, "reference is null"},
+	{"N17 boolean", `true`, "reference is a boolean"},
+	{"N17 list", `["web.tgz"]`, "reference is a list"},
+	{"N17 empty string", `""`, "reference is empty"},
+	{"empty object", `{}`, "has no repository"},
+	{"nothing", ``, "not JSON"},
+	{"cut", `{"repository": "https://h.ex`, "not JSON"},
+	{"cut after member", `{"archive": "YQ=="`, "not JSON"},
+	{"more behind", valid + `{}`, "followed by more"},
+	{"invalid UTF-8", "\"\xff\"", "not valid UTF-8"},
+	{"duplicate member", `{"name": "good", ` + valid[1:], `member "name" stands there twice`},
+	{"unknown member", with("sha256", "x"), `member "sha256"`},
+	{"misspelt member", with("Name", "web"), `member "Name"`},
+	{"archive and repository", with("archive", "YQ=="), "want archive"},
+	{"version missing", `{"repository": "https://h.example", "name": "web"}`, "has no version"},
+	{"name is a number", `{"repository": "https://h.example", "name": 1, "version": "1.2.3"}`, "name of the reference object is a number"},
+	{"repository is null", `{"repository": null, "name": "web", "version": "1.2.3"}`, "is null"},
+	{"archive is a list", `{"archive": ["YQ=="]}`, "is a list"},
+	{"archive is empty", `{"archive": ""}`, "is empty"},
+	{"base64 with line break", `{"archive": "YWJj\nYWJj"}`, "base64"},
+	{"base64 without padding", `{"archive": "YQ"}`, "base64"},
+	{"base64 with trailing bits", `{"archive": "YR=="}`, "base64"},
+	{"base64 for URLs", `{"archive": "_-8="}`, "base64"},
+	{"name empty", with("name", ""), "no chart name"},
+	{"name with slash", with("name", "a/b"), "no chart name"},
+	{"name is dots", with("name", ".."), "no chart name"},
+	{"name with at", with("name", "web@1"), "no chart name"},
+	{"version range", with("version", "^1.2.3"), "exact version"},
+	{"version with two v", with("version", "vv1.2.3"), "exact version"},
+	{"version too long", with("version", "1.2.3-"+strings.Repeat("a", 300)), "exact version"},
+	{"repository without scheme", with("repository", "charts.example.com"), "another scheme"},
+	{"repository is a file", with("repository", "file:///charts"), "another scheme"},
+	{"repository empty", with("repository", ""), "repository: reference is empty"},
+	{"repository with query", with("repository", "https://h.example/?t=hunter2"), "has a query"},
+	{"repository with fragment", with("repository", "https://h.example/#hunter2"), "fragment"},
+	{"repository with userinfo", with("repository", "https://u:hunter2@h.example"), "userinfo"},
+	{"repository with two final slashes", with("repository", "https://h.example/a//"), "empty segment"},
+	{"repository with two slashes after its host", with("repository", "https://h.example//"), "empty segment"},
+	{"repository with dot segments", with("repository", "https://h.example/.."), "dot segment"},
+	{"upper-case name in a registry", `{"repository": "oci://h.example", "name": "Web", "version": "1.2.3"}`, `part "Web"`},
+	{"repository of a registry with tag", `{"repository": "oci://h.example/a:1", "name": "web", "version": "1.2.3"}`, "tag"},
+	{"version too long for a tag", `{"repository": "oci://h.example", "name": "web", "version": "1.2.3-` + strings.Repeat("a", 128) + `"}`, "tag"},
+}
+
 func TestObjects(t *testing.T) {
-	const valid = `{"repository": "https://Charts.example.com:443/stable/", "name": "web", "version": "1.2.3"}`
 	ref := chartref.FromJSON([]byte(valid))
 	if ref.Err() != nil || ref.String() != "https://charts.example.com/stable#web@1.2.3" || ref.URL != "https://charts.example.com/stable" {
 		t.Fatalf("got %q %q %v", ref, ref.URL, ref.Err())
@@ -279,56 +342,7 @@ func TestObjects(t *testing.T) {
 	if inline.Err() != nil || inline.String() != "inline:"+digest || string(inline.Archive) != "test" {
 		t.Fatalf("got %q %q %v", inline, inline.Archive, inline.Err())
 	}
-	with := func(member, value string) string {
-		object := map[string]any{"repository": "https://charts.example.com", "name": "web", "version": "1.2.3"}
-		object[member] = value
-		raw, _ := json.Marshal(object)
-		return string(raw)
-	}
-	for _, tt := range []struct{ id, in, reason string }{
-		{"N17 number", `17`, "reference is a number"},
-		{"N17 null", `null`, "reference is null"},
-		{"N17 boolean", `true`, "reference is a boolean"},
-		{"N17 list", `["web.tgz"]`, "reference is a list"},
-		{"N17 empty string", `""`, "reference is empty"},
-		{"empty object", `{}`, "has no repository"},
-		{"nothing", ``, "not JSON"},
-		{"cut", `{"repository": "https://h.ex`, "not JSON"},
-		{"cut after member", `{"archive": "YQ=="`, "not JSON"},
-		{"more behind", valid + `{}`, "followed by more"},
-		{"invalid UTF-8", "\"\xff\"", "not valid UTF-8"},
-		{"duplicate member", `{"name": "good", ` + valid[1:], `member "name" stands there twice`},
-		{"unknown member", with("sha256", "x"), `member "sha256"`},
-		{"misspelt member", with("Name", "web"), `member "Name"`},
-		{"archive and repository", with("archive", "YQ=="), "want archive"},
-		{"version missing", `{"repository": "https://h.example", "name": "web"}`, "has no version"},
-		{"name is a number", `{"repository": "https://h.example", "name": 1, "version": "1.2.3"}`, "name of the reference object is a number"},
-		{"repository is null", `{"repository": null, "name": "web", "version": "1.2.3"}`, "is null"},
-		{"archive is a list", `{"archive": ["YQ=="]}`, "is a list"},
-		{"archive is empty", `{"archive": ""}`, "is empty"},
-		{"base64 with line break", `{"archive": "YWJj\nYWJj"}`, "base64"},
-		{"base64 without padding", `{"archive": "YQ"}`, "base64"},
-		{"base64 with trailing bits", `{"archive": "YR=="}`, "base64"},
-		{"base64 for URLs", `{"archive": "_-8="}`, "base64"},
-		{"name empty", with("name", ""), "no chart name"},
-		{"name with slash", with("name", "a/b"), "no chart name"},
-		{"name is dots", with("name", ".."), "no chart name"},
-		{"name with at", with("name", "web@1"), "no chart name"},
-		{"version range", with("version", "^1.2.3"), "exact version"},
-		{"version with two v", with("version", "vv1.2.3"), "exact version"},
-		{"version too long", with("version", "1.2.3-"+strings.Repeat("a", 300)), "exact version"},
-		{"repository without scheme", with("repository", "charts.example.com"), "another scheme"},
-		{"repository is a file", with("repository", "file:///charts"), "another scheme"},
-		{"repository empty", with("repository", ""), "repository: reference is empty"},
-		{"repository with query", with("repository", "https://h.example/?t=hunter2"), "has a query"},
-		{"repository with fragment", with("repository", "https://h.example/#hunter2"), "fragment"},
-		{"repository with userinfo", with("repository", "https://u:hunter2@h.example"), "userinfo"},
-		{"repository with two final slashes", with("repository", "https://h.example/a//"), "empty segment"},
-		{"repository with dot segments", with("repository", "https://h.example/.."), "dot segment"},
-		{"upper-case name in a registry", `{"repository": "oci://h.example", "name": "Web", "version": "1.2.3"}`, `part "Web"`},
-		{"repository of a registry with tag", `{"repository": "oci://h.example/a:1", "name": "web", "version": "1.2.3"}`, "tag"},
-		{"version too long for a tag", `{"repository": "oci://h.example", "name": "web", "version": "1.2.3-` + strings.Repeat("a", 128) + `"}`, "tag"},
-	} {
+	for _, tt := range badJSON {
 		t.Run(tt.id, func(t *testing.T) { refused(t, chartref.FromJSON([]byte(tt.in)), tt.reason) })
 	}
 }
@@ -480,3 +494,38 @@ func TestVersions(t *testing.T) {
 		}
 	}
 }
+
+// TestReferencesAreWritten keeps in testdata all references of these tests that
+// can stand in JSON, good and bad, for others who must read them alike.
+func TestReferencesAreWritten(t *testing.T) {
+	var values []any
+	for _, tt := range good {
+		values = append(values, tt.in)
+	}
+	for _, tt := range bad {
+		if utf8.ValidString(tt.in) {
+			values = append(values, tt.in)
+		}
+	}
+	for _, tt := range append(badJSON, struct{ id, in, reason string }{in: valid}, struct{ id, in, reason string }{in: `{"archive": "dGVzdA=="}`}) {
+		var v any
+		if json.Unmarshal([]byte(tt.in), &v) == nil {
+			values = append(values, v)
+		}
+	}
+	want, err := json.MarshalIndent(values, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const path = "testdata/references.json"
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not what these tests have (%v); run go test ./builtins/chartref -update", path, err)
+	}
+}
+
+var update = flag.Bool("update", false, "write testdata")

@@ -27,11 +27,22 @@ func CanonicalHost(scheme, authority string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name, err = canonicalName(strings.ToLower(name))
+	name, err = canonicalName(lower(name))
 	if err != nil || port == "" || port == defaultPorts[scheme] {
 		return name, err
 	}
 	return name + ":" + port, nil
+}
+
+// lower is s with ASCII's letters in lower case, and no others: there are
+// letters outside of ASCII, such as the Kelvin sign, whose lower case is in it.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // splitPort quotes nothing of the authority, since what it does not understand

@@ -174,7 +174,7 @@ func repositoryLocation(at string) (location, error) {
 		return location{}, err
 	}
 	scheme, rest, _ := strings.Cut(at, "://")
-	scheme = strings.ToLower(scheme)
+	scheme = lower(scheme)
 	if _, ok := defaultPorts[scheme]; !ok || !strings.Contains(at, "://") {
 		return location{}, errors.New("URL has another scheme than oci, https or http")
 	}
@@ -185,10 +185,10 @@ func repositoryLocation(at string) (location, error) {
 	if err != nil {
 		return location{}, err
 	}
-	l.path = strings.TrimSuffix(l.path, "/")
 	if l.path == "" {
 		return l, nil
 	}
+	l.path = strings.TrimSuffix(l.path, "/")
 	return l, checkPath(l.path)
 }
 

@@ -5,6 +5,7 @@ package gatekeeper
 import (
 	"context"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,8 @@ import (
 	"github.com/open-policy-agent/frameworks/constraint/pkg/types"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+
+	library "github.com/chartseal/chartseal/rego"
 )
 
 // A gatekeeper is Gatekeeper in process: its constraint client and Rego driver,
@@ -80,7 +83,7 @@ func shown(t testing.TB) *certwatcher.CertWatcher {
 // verifiedCharts is the template as an API server would hand it over.
 func verifiedCharts(t testing.TB) *templates.ConstraintTemplate {
 	t.Helper()
-	source := map[string]any{"version": "v1", "rego": text(t, "verified_charts.rego"), "libs": []string{text(t, "engine.rego")}}
+	source := map[string]any{"version": "v1", "rego": text(t, "verified_charts.rego"), "libs": []string{engine(t)}}
 	open := map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
 	raw, err := json.Marshal(map[string]any{
 		"apiVersion": "templates.gatekeeper.sh/v1", "kind": "ConstraintTemplate", "metadata": map[string]any{"name": "verifiedcharts"},
@@ -103,6 +106,14 @@ func verifiedCharts(t testing.TB) *templates.ConstraintTemplate {
 func text(t testing.TB, name string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("testdata/rego", name))
+	succeeds(t, err)
+	return string(raw)
+}
+
+// engine is the library's, as it stands in every template.
+func engine(t testing.TB) string {
+	t.Helper()
+	raw, err := fs.ReadFile(library.FS, "engines/gatekeeper/lib/engine/engine.rego")
 	succeeds(t, err)
 	return string(raw)
 }

@@ -1,8 +1,10 @@
 # METADATA
+# title: Checks in Gatekeeper
 # description: Asks the provider for reports, and gives one for each request, whatever comes back.
 package lib.engine
 
 # METADATA
+# title: One report
 # description: The report on one request.
 result(check, ref, opts) := report if {
 	request := {"check": check, "opts": opts, "ref": ref}
@@ -10,11 +12,12 @@ result(check, ref, opts) := report if {
 }
 
 # METADATA
+# title: Reports by request
 # description: The reports on a set of requests, by request. The provider is called once for all of them.
 results(requests) := {request: report |
 	reply := _reply([key | some key in {json.marshal(request) | some request in requests}])
 	some request in requests
-	report := _report(reply, json.marshal(request))
+	report := _report(reply, request)
 }
 
 # A call that fails is like one that answers nothing.
@@ -24,7 +27,8 @@ _reply(keys) := external_data({"provider": "chartseal", "keys": keys})
 
 # One answer, and no other about the same key, counts; neither what stands at
 # the same position nor what else the reply says.
-_report(reply, key) := object.union(_undecided, value) if {
+_report(reply, request) := object.union(_undecided, value) if {
+	key := json.marshal(request)
 	[value] = [answer | some [asked, answer] in reply.responses; asked == key]
 	is_boolean(value.verified)
 	not key in {failed | some [failed, _] in reply.errors}
