@@ -57,6 +57,18 @@ bundle: build ## Build dist/bundle.tar.gz of library and policies, VERSION=0.1.0
 	$(CHARTSEAL) build --bundle $(OUT)/bundle --revision $(or $(VERSION),0.1.0) -o $(OUT)/bundle.tar.gz $(if $(KEY),--signing-key $(KEY) --signing-alg $(or $(ALG),ES256))
 
 .PHONY: bundle
+
+image: ## Build container images into OCI layouts in dist/images, VERSION=0.1.0
+	go run ./deploy/image build --version $(or $(VERSION),0.1.0)
+
+push: ## Push the images to REGISTRY, registry.example.com/chartseal say
+	go run ./deploy/image push --version $(or $(VERSION),0.1.0) $(REGISTRY)
+
+dist: ## Build the binaries of a release, with checksums, completions and man pages
+	deploy/release/build.sh dist/release $(or $(VERSION),0.1.0)
+
+.PHONY: image push dist
+
 check: ## Check formatting, generated files, lint and Rego
 	.ci/check
 

@@ -32,6 +32,10 @@ var mayImport = map[string][]string{
 	"builtins/all":             {"builtins", "builtins/chart", "builtins/cosign", "builtins/helm"},
 	"builtins/opa":             {"builtins", "builtins/chartref"},
 	"provider":                 {"builtins", "builtins/chartref"},
+	// What installs them.
+	"deploy/image":              {},
+	"deploy/kustomize":          {},
+	"deploy/kustomize/generate": {},
 	// Text alone.
 	"rego":                 {},
 	"policies":             {},
