@@ -424,19 +424,19 @@ _resources := [review.object |
 	_text(review, ["object", "metadata", "name"]) != ""
 ]
 
-_by_namespace[namespace][version][kind][name] := resource if {
+_by_namespace := object.union_n([{namespace: {version: {kind: {name: resource}}}} |
 	some i, resource in _resources
 	[namespace, kind, name] := _place(resource)
 	version := _told(i, resource)
-}
+])
 
 # What names no namespace may be of the cluster, too.
-_cluster[version][kind][name] := resource if {
+_cluster := object.union_n([{version: {kind: {name: resource}}} |
 	some i, resource in _resources
 	_text(resource, ["metadata", "namespace"]) == ""
 	[_, kind, name] := _place(resource)
 	version := _told(i, resource)
-}
+])
 
 _place(resource) := [namespace, resource.kind, resource.metadata.name] if {
 	is_string(resource.kind)
