@@ -35,7 +35,7 @@ var releases = []release{
 	{repo: "platform/unsigned", version: "1.2.3"},
 	{repo: "other/unsigned", version: "1.2.3"},
 	{repo: "platform/twice", version: "1.2.3", signed: true},
-	{repo: "platform/base", version: "1.0.0"},
+	{repo: "platform/base", version: "1.0.0", signed: true},
 	{repo: "platform/app", version: "2.0.0", signed: true, needs: "base"},
 }
 

@@ -153,9 +153,16 @@ _unbound := policies if {
 	count(_constraints) == 0
 } else := set()
 
+# What is no collection of constraints is one that cannot be read.
 default _constraints := {}
 
-_constraints := data.constraints
+_constraints := data.constraints if _collection(data.constraints)
+
+_constraints := {"constraints": data.constraints} if not _collection(data.constraints)
+
+_collection(value) if is_object(value)
+
+_collection(value) if is_array(value)
 
 _default_action("exemptions_in_use") := "warn"
 
@@ -188,10 +195,7 @@ _named(_, constraint) := constraint.metadata.name if is_string(constraint.metada
 
 _named(key, constraint) := sprintf("%v", [key]) if not is_string(constraint.metadata.name)
 
-_policy(constraint) := name if {
-	some name in policies
-	_kind_of(name) == constraint.kind
-}
+_policy(constraint) := sort({name | some name in policies; _kind_of(name) == constraint.kind})[0]
 
 # trusted_charts is the policy of the kind TrustedCharts.
 _kind_of(name) := concat("", [concat("", [upper(substring(part, 0, 1)), substring(part, 1, -1)]) | some part in split(name, "_")])
@@ -248,7 +252,7 @@ _of_kinds(kinds, review) if {
 
 default _kinds(_) := [{}]
 
-_kinds(name) := data.policies[name].kinds
+_kinds(name) := data.policies[name].kinds if is_array(data.policies[name].kinds)
 
 _kind_matches(kind, _) if not is_object(kind)
 
@@ -420,19 +424,19 @@ _resources := [review.object |
 	_text(review, ["object", "metadata", "name"]) != ""
 ]
 
-_by_namespace[namespace][version][kind][name] := resource if {
+_by_namespace := object.union_n([{namespace: {version: {kind: {name: resource}}}} |
 	some i, resource in _resources
 	[namespace, kind, name] := _place(resource)
 	version := _told(i, resource)
-}
+])
 
 # What names no namespace may be of the cluster, too.
-_cluster[version][kind][name] := resource if {
+_cluster := object.union_n([{version: {kind: {name: resource}}} |
 	some i, resource in _resources
 	_text(resource, ["metadata", "namespace"]) == ""
 	[_, kind, name] := _place(resource)
 	version := _told(i, resource)
-}
+])
 
 _place(resource) := [namespace, resource.kind, resource.metadata.name] if {
 	is_string(resource.kind)
@@ -447,7 +451,7 @@ _told(i, resource) := resource.apiVersion if {
 # No version of an API has the sign that tells them apart.
 _told_before(_, resource) if contains(resource.apiVersion, "#")
 
-_told_before(i, resource) if min(_positions[_place(resource)]) < i
+_told_before(i, resource) if _first[_place(resource)] < i
 
 _told_before(_, resource) if {
 	[namespace, kind, name] := _place(resource)
@@ -459,4 +463,8 @@ _told_before(_, resource) if {
 	_known.cluster[resource.apiVersion][kind][name]
 }
 
-_positions[_place(resource)] contains i if some i, resource in _resources
+# Of two for one place the second one wins, so they stand from last to first.
+_first := object.union_n([{place: i} |
+	some i in numbers.range(count(_resources) - 1, 0)
+	place := _place(_resources[i])
+])

@@ -149,6 +149,33 @@ test_constraint_of_no_policy_denies if {
 	}
 }
 
+test_unreadable_constraints_deny if {
+	every constraints in ["TrustedCharts", 7, null, true] {
+		findings := main.deny with input as _web with data.policies as _policies with data.constraints as constraints
+		{finding.constraint | some finding in findings} == {"constraints"}
+	}
+}
+
+test_list_of_constraints_binds if {
+	main.deny == {_bound} with input as _web with data.policies as _policies with data.constraints as [_constraint({})]
+}
+
+# Of two names for one kind, one must win.
+test_policies_of_one_kind_decided if {
+	policies := {
+		"trusted_charts": {"kinds": [{}], "violation": {{"msg": "no"}}},
+		"trustedCharts": {"kinds": [{}], "violation": {{"msg": "never"}}},
+	}
+	{finding.policy | some finding in main.deny} == {"trustedCharts"} with input as _web
+		with data.policies as policies
+		with data.constraints as _with({})
+}
+
+test_unreadable_kinds_judge_all if {
+	policies := {"mine": {"kinds": "HelmRelease", "violation": {{"msg": "no"}}}}
+	count(main.deny) == 1 with input as _config with data.policies as policies
+}
+
 test_constraint_without_name_goes_by_its_key if {
 	constraint := object.remove(_constraint({}), ["metadata"])
 	{finding.constraint | some finding in main.deny} == {"c"} with input as _web
