@@ -59,7 +59,7 @@ dist: ## Build the binaries of a release, with checksums, completions and man pa
 check: ## Check formatting, generated files, lint and Rego
 	.ci/check
 
-generate: ## Write capabilities and reference page from the table of built-ins
+generate: ## Write what follows from the table of built-ins and from the policies
 	go generate ./...
 
 clean: ## Remove what was built
