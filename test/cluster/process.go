@@ -44,7 +44,7 @@ func Run(t testing.TB, name string, c Command) *Process {
 	t.Cleanup(func() {
 		p.Stop(t)
 		if t.Failed() {
-			t.Logf("%s: %v\n%s", name, p.err, p.log.tail(40))
+			t.Logf("%s: %v\n%s", name, p.err, p.log.tail(12))
 		}
 	})
 	return p
@@ -86,5 +86,9 @@ func (j *journal) text() string {
 
 func (j *journal) tail(n int) string {
 	lines := strings.Split(strings.TrimSpace(j.text()), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+	lines = lines[max(0, len(lines)-n):]
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), 300)]
+	}
+	return strings.Join(lines, "\n")
 }
