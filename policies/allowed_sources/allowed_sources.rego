@@ -23,7 +23,7 @@ import data.lib.references
 import data.lib.refs
 import data.lib.releases
 import data.lib.repositories
-import data.lib.schemas
+import data.lib.schemas.allowed_sources
 
 # METADATA
 # title: Kinds
@@ -85,7 +85,7 @@ _faults := _misfits if {
 	not repositories.valid(repository)
 }
 
-_misfits := parameters.faults(_options, schemas.allowed_sources.schema)
+_misfits := parameters.faults(_options, allowed_sources.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 
@@ -93,7 +93,7 @@ _allowed(source) if _finding(source).code == "ok"
 
 _denial(source) := messages.violation(source, finding.code, "rejected", reason, {}) if {
 	finding := _finding(source)
-	reason := concat("; ", [text | some text in [finding.reason, _exemption(source).why]; text != ""])
+	reason := concat("; ", [text | some text in [_exemption(source).why, finding.reason]; text != ""])
 }
 
 # What is found about a source. Where nothing is, nothing is allowed.

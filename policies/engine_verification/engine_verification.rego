@@ -20,7 +20,7 @@ import data.lib.messages
 import data.lib.parameters
 import data.lib.refs
 import data.lib.releases
-import data.lib.schemas
+import data.lib.schemas.engine_verification
 
 # METADATA
 # title: Kinds
@@ -49,7 +49,7 @@ violation contains messages.violation(_field(place.via), "verification", "reject
 	some place in _places
 	not _verified(place)
 	not _exempt(place)
-	reason := concat("; ", array.concat([_fault(place)], _uncounted(place)))
+	reason := concat("; ", array.concat(_uncounted(place), [_fault(place)]))
 }
 
 _judged if {
@@ -61,7 +61,7 @@ _object := admission.object_of(input)
 
 _options := parameters.options(input)
 
-_faults := parameters.faults(_options, schemas.engine_verification.schema)
+_faults := parameters.faults(_options, engine_verification.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 
@@ -108,6 +108,7 @@ _spec := _object.spec
 
 _is(group, kind) if {
 	_object.kind == kind
+	is_string(_object.apiVersion)
 	split(_object.apiVersion, "/")[0] == group
 }
 
@@ -122,7 +123,7 @@ _fault(place) := _fault_of_release(place.of) if place.engine == "flux source"
 
 _fault(place) := _fault_of_chart(place.of) if place.engine == "flux"
 
-_fault(place) := _flux(object.get(place.of, "verify", {})) if place.engine == "flux oci"
+_fault(place) := _flux(_setting(place.of, "verify")) if place.engine == "flux oci"
 
 _fault(place) := _fault_of_profile(place.of) if place.engine == "sveltos"
 
@@ -130,18 +131,27 @@ _fault_of_release(reference) := "" if {
 	reference.kind in ["OCIRepository", "HelmChart"]
 } else := "Flux verifies what an OCIRepository or a HelmChart leads to, and nothing else"
 
-_fault_of_chart(spec) := _flux(object.get(spec, "verify", {})) if {
+_fault_of_chart(spec) := _flux(_setting(spec, "verify")) if {
 	spec.sourceRef.kind == "HelmRepository"
 } else := "Flux verifies charts of an OCI HelmRepository, and of no other source"
 
-_fault_of_profile(release) := _signature(object.get(release, "signatureVerification", {})) if {
-	startswith(release.repositoryURL, "oci://")
-} else := _provenance(object.get(release, "provenanceVerification", {})) if {
-	startswith(release.repositoryURL, "https://")
+_fault_of_profile(release) := _signature(_setting(release, "signatureVerification")) if {
+	startswith(_url(release), "oci://")
+} else := _provenance(_setting(release, "provenanceVerification")) if {
+	startswith(_url(release), "https://")
 } else := "Sveltos verifies charts of oci:// and https:// repositories, and of no others"
 
+default _url(_) := ""
+
+_url(release) := release.repositoryURL if is_string(release.repositoryURL)
+
+# What is no object sets nothing.
+default _setting(_, _) := {}
+
+_setting(place, field) := place[field] if is_object(place[field])
+
 _flux(verify) := "verify is not set" if {
-	_unset(verify)
+	verify == {}
 } else := unknown if {
 	unknown := _unknown(verify, {"provider", "secretRef", "matchOIDCIdentity"})
 } else := _keys(verify, object.get(verify, "provider", "cosign"), _namespace) if {
@@ -151,7 +161,7 @@ _flux(verify) := "verify is not set" if {
 } else := sprintf("provider %v has no secretRef", [verify.provider])
 
 _signature(verification) := "signatureVerification is not set" if {
-	_unset(verification)
+	verification == {}
 } else := unknown if {
 	unknown := _unknown(verification, {"provider", "secretRef", "matchOIDCIdentity"})
 } else := _keys(verification, "cosign", "") if {
@@ -161,14 +171,12 @@ _signature(verification) := "signatureVerification is not set" if {
 } else := "provider is neither PublicKey nor Keyless"
 
 _provenance(verification) := "provenanceVerification is not set" if {
-	_unset(verification)
+	verification == {}
 } else := unknown if {
 	unknown := _unknown(verification, {"keyringSecretRef"})
 } else := "" if {
 	_named(verification.keyringSecretRef, "") in _listed("keyrings")
 } else := sprintf("keyringSecretRef %s is not in options.keyrings", [_shown(verification.keyringSecretRef, "")])
-
-_unset(value) if value == {}
 
 _unset(value) if value == []
 
@@ -207,13 +215,16 @@ _listed(field) := object.get(_options, field, [])
 # The Secret that a reference leads to. Without a namespace, it lies in that of
 # the object or, for Sveltos, in one that no object tells.
 _named(reference, namespace) := {"name": reference.name, "namespace": place} if {
+	is_object(reference)
 	place := object.get(reference, "namespace", namespace)
 	place != ""
 }
 
 default _shown(_, _) := "(none)"
 
-_shown(reference, namespace) := sprintf("%v/%v", [object.get(reference, "namespace", namespace), reference.name])
+_shown(reference, namespace) := sprintf("%v/%v", [object.get(reference, "namespace", namespace), reference.name]) if {
+	is_object(reference)
+}
 
 default _namespace := ""
 

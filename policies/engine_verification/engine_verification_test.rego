@@ -73,6 +73,7 @@ test_unverified_by_flux_denied if {
 		{}, {"verify": {}}, {"verify": null}, {"verify": true},
 		{"verify": {"provider": "cosign"}},
 		{"verify": {"provider": "cosign", "matchOIDCIdentity": []}},
+		{"verify": {"provider": "cosign", "matchOIDCIdentity": null}},
 		{"verify": {"provider": "cosign", "matchOIDCIdentity": [{"issuer": ".*", "subject": ".*"}]}},
 		{"verify": {"provider": "cosign", "matchOIDCIdentity": [_ci, {"issuer": ".*", "subject": ".*"}]}},
 		{"verify": {"provider": "cosign", "matchOIDCIdentity": _ci}},
@@ -228,6 +229,7 @@ test_unreadable_resource_denied if {
 
 # No verdict is asked for here; what cannot be told is not verified.
 test_no_verdict_denied if {
+	engine_verification._fault({"engine": "another"}) == "its verification cannot be read"
 	_codes(_artifact({"verify": [_ci]}), _options) == {"verification"}
 }
 

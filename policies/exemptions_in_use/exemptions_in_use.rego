@@ -20,7 +20,7 @@ import data.lib.messages
 import data.lib.parameters
 import data.lib.refs
 import data.lib.releases
-import data.lib.schemas
+import data.lib.schemas.exemptions_in_use
 
 # METADATA
 # title: Kinds
@@ -61,7 +61,7 @@ _sources := releases.sources(_object)
 
 _options := parameters.options(input)
 
-_faults := parameters.faults(_options, schemas.exemptions_in_use.schema)
+_faults := parameters.faults(_options, exemptions_in_use.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 
@@ -75,12 +75,13 @@ _details(use) := object.filter(use, ["by", "reason", "ticket", "expires"])
 
 # Uses.
 
-# No report is asked for here: where nothing is pinned, every digest that an
-# exemption could be about is tried.
+# Both are looked for, since either would do. No report is asked for here: where
+# nothing is pinned, every digest that an exemption could be about is tried.
 _uses(source) := {use |
 	source.ref != null
 	some digest in _digests(source)
-	use := exemptions.find(_object, source, digest, _options)
+	some way in ["exemptions", "break_glass"]
+	use := exemptions.find(_object, source, digest, object.filter(_options, [way]))
 	use.found == true
 }
 
@@ -94,6 +95,7 @@ _token := _object.metadata.annotations["chartseal.dev/break-glass"]
 default _claimed := ""
 
 _claimed := claims.digest if {
+	is_string(_token)
 	regex.match(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`, _token)
 	part := split(_token, ".")[1]
 	count(part) % 4 != 1
@@ -109,6 +111,6 @@ _whys := _reasons if {
 _reasons := {why |
 	some source in _sources
 	source.ref != null
-	why := exemptions.find(_object, source, refs.parse(source.ref).digest, _options).why
+	why := exemptions.find(_object, source, refs.parse(source.ref).digest, object.filter(_options, ["break_glass"])).why
 	why != ""
 }

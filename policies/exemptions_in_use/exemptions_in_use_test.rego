@@ -45,8 +45,9 @@ _codes(resource, options) := {violation.details.code |
 }
 
 # Stands in for a token that is valid for one digest.
-mock_token(_, _, digest, _) := {"found": true, "by": "break-glass", "reason": "outage", "ticket": "OPS-1", "expires": "2099-01-01T00:00:00Z", "why": ""} if {
+mock_token(_, _, digest, options) := {"found": true, "by": "break-glass", "reason": "outage", "ticket": "OPS-1", "expires": "2099-01-01T00:00:00Z", "why": ""} if {
 	digest == _digest
+	options.break_glass
 } else := {"found": false, "by": "", "reason": "", "ticket": "", "expires": "", "why": "the token is about another digest"}
 
 mock_none(_, _, _, _) := {"found": false, "by": "", "reason": "", "ticket": "", "expires": "", "why": ""}

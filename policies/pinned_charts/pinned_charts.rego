@@ -21,7 +21,7 @@ import data.lib.parameters
 import data.lib.references
 import data.lib.refs
 import data.lib.releases
-import data.lib.schemas
+import data.lib.schemas.pinned_charts
 
 # METADATA
 # title: Kinds
@@ -59,7 +59,7 @@ _sources := releases.sources(_object)
 
 _options := parameters.options(input)
 
-_faults := parameters.faults(_options, schemas.pinned_charts.schema)
+_faults := parameters.faults(_options, pinned_charts.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 
@@ -67,7 +67,7 @@ _pinned(source) if _finding(source).code == "ok"
 
 _denial(source) := messages.violation(source, finding.code, "rejected", reason, {}) if {
 	finding := _finding(source)
-	reason := concat("; ", [text | some text in [finding.reason, _exemption(source).why]; text != ""])
+	reason := concat("; ", [text | some text in [_exemption(source).why, finding.reason]; text != ""])
 }
 
 # What is found about a source. Where nothing is, nothing is pinned.

@@ -24,7 +24,7 @@ import data.lib.references
 import data.lib.refs
 import data.lib.releases
 import data.lib.repositories
-import data.lib.schemas
+import data.lib.schemas.trusted_charts
 
 # METADATA
 # title: Kinds
@@ -88,30 +88,27 @@ _options := parameters.options(input)
 
 _faults := _misfits if {
 	count(_misfits) > 0
-} else := _invalid_patterns | _unproven_dependencies
+} else := (_invalid_patterns | _invalid_repositories) | _unproven_dependencies
 
-_misfits := parameters.faults(_options, schemas.trusted_charts.schema)
+_misfits := parameters.faults(_options, trusted_charts.schema)
 
-_invalid_patterns := {sprintf("options.rules.%d.%s: %q: %s", [i, field, pattern, fault]) |
+_invalid_patterns := set() if {
+	regex.match(_plain, concat("", [line | some rule in _options.rules; some pattern in rule.charts; line := sprintf("%s\n", [pattern])]))
+} else := {sprintf("options.rules.%d.charts: %q: %s", [i, pattern, patterns.fault(pattern)]) |
 	some i, rule in _options.rules
-	some field in ["charts", "dependencies"]
-	some pattern in object.get(rule, field, [])
-	fault := _pattern_fault(field, pattern)
-	fault != ""
+	some pattern in rule.charts
+	patterns.fault(pattern) != ""
 }
 
-_pattern_fault("charts", pattern) := "" if {
-	regex.match(_plain, pattern)
-} else := patterns.fault(pattern)
-
-_pattern_fault("dependencies", repository) := "" if {
-	repository == "bundled"
-} else := "" if {
-	repositories.valid(repository)
-} else := "want scheme://host/segment/… of a repository, or the word bundled"
-
 # Most patterns are right at a glance, and all are looked at for each object.
-_plain := `^(?:oci|https)://(?:\*\.)?(?:[a-z0-9]+[.-])+[a-z]+(?:/(?:\*|[a-z0-9]+(?:[._-][a-z0-9]+)*))*/(?:\*\*?|[a-z0-9]+)$`
+_plain := `^(?:(?:oci|https)://(?:\*\.)?(?:[a-z0-9]+[.-])+[a-z]+(?:/(?:\*|[a-z0-9]+(?:[._-][a-z0-9]+)*))*/(?:\*\*?|[a-z0-9]+)\n)*$`
+
+_invalid_repositories := {sprintf("options.rules.%d.dependencies: %q is neither a repository nor the word bundled", [i, repository]) |
+	some i, rule in _options.rules
+	some repository in rule.dependencies
+	repository != "bundled"
+	not repositories.valid(repository)
+}
 
 # Nothing but this check sees dependencies, and only where it must succeed.
 _unproven_dependencies := {sprintf("options.rules.%d.dependencies: all_of does not require chart.lock_ok", [i]) |
@@ -126,7 +123,7 @@ _trusted(source) if _finding(source).code == "ok"
 
 _denial(source) := messages.violation(source, finding.code, finding.outcome, reason, finding.details) if {
 	finding := _finding(source)
-	reason := concat("; ", [text | some text in [finding.reason, _exemption(source).why]; text != ""])
+	reason := concat("; ", [text | some text in [_exemption(source).why, finding.reason]; text != ""])
 }
 
 # What is found about a source. Where nothing is, nothing is trusted.
@@ -166,7 +163,9 @@ _pinned(source) := refs.parse(source.ref).digest
 # Rules.
 
 # The most specific patterns for a source: more than one if none of them wins.
-_patterns(source) := patterns.best({pattern | some pattern in _options.rules[_].charts}, refs.location(source.ref))
+_patterns(source) := patterns.best(_charts, refs.location(source.ref))
+
+_charts contains pattern if some pattern in _options.rules[_].charts
 
 # A set of rules by their positions, since equal rules are two all the same.
 _rules(source) := {i: rule |
@@ -302,14 +301,11 @@ _allowed(dependency, rule) if repositories.cover(object.get(rule, "dependencies"
 # What lies in the chart itself is as trustworthy as the chart.
 _allowed(dependency, rule) if {
 	"bundled" in object.get(rule, "dependencies", [])
-	_bundled(dependency.repository)
+	regex.match(`^(?:file://.*)?$`, _text(dependency, "repository"))
+	is_string(dependency.repository)
 }
 
-_bundled("")
-
-_bundled(repository) if startswith(repository, "file://")
-
-_dependency(dependency) := sprintf("%v from %q", [object.get(dependency, "name", "?"), sprintf("%v", [object.get(dependency, "repository", "")])])
+_dependency(dependency) := sprintf("%s from %q", [_text(dependency, "name"), _text(dependency, "repository")])
 
 _text(report, field) := value if {
 	value := report[field]
@@ -328,4 +324,10 @@ _exempt_whole if {
 # Nothing is exempt that nobody can name.
 _exemption(source) := {"found": false, "why": ""} if {
 	source.ref == null
-} else := exemptions.find(_object, source, _finding(source).digest, _options)
+} else := exemptions.find(_object, source, _finding(source).digest, _options) if {
+	_exemptible
+} else := {"found": false, "why": ""}
+
+_exemptible if _options.exemptions
+
+_exemptible if _object.metadata.annotations["chartseal.dev/break-glass"]

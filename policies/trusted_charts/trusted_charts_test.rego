@@ -417,6 +417,17 @@ test_unreadable_dependencies_denied if {
 	_codes(violations) == {"dependency_denied"}
 }
 
+test_misshapen_dependency_denied if {
+	rule := object.union(_rule(["oci://registry.example.com/**"], {"all_of": [_locked]}), {"dependencies": ["bundled"]})
+	violations := trusted_charts.violation with input as _review(_pinned(_digest), _ruled([rule]))
+		with data.lib.engine.results as mock_misshapen_dependencies
+	_codes(violations) == {"dependency_denied"}
+}
+
+mock_misshapen_dependencies(requests) := {request: object.union(_report, {"dependencies": ["base", {"name": "a", "repository": 7}, {"name": "b"}]}) |
+	some request in requests
+}
+
 mock_unreadable_dependencies(requests) := {request: object.union(_report, {"dependencies": "none"}) | some request in requests}
 
 # Bounds.

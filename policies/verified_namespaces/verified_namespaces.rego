@@ -16,7 +16,7 @@ import future.keywords.not
 import data.lib.admission
 import data.lib.messages
 import data.lib.parameters
-import data.lib.schemas
+import data.lib.schemas.verified_namespaces
 
 # METADATA
 # title: Kinds
@@ -65,7 +65,7 @@ _object := admission.object_of(input)
 
 _options := parameters.options(input)
 
-_faults := parameters.faults(_options, schemas.verified_namespaces.schema)
+_faults := parameters.faults(_options, verified_namespaces.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 

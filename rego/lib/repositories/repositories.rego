@@ -49,8 +49,9 @@ cover(repositories, address) if {
 }
 
 # All that is below a repository; the literal end of a pattern is not it.
-_whole(repository) := repository if endswith(repository, "/**")
-
-else := _below(repository)
+_whole(repository) := repository if {
+	is_string(repository)
+	endswith(repository, "/**")
+} else := _below(repository)
 
 _below(repository) := sprintf("%s/**", [repository]) if is_string(repository)

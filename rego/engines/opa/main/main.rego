@@ -102,6 +102,7 @@ else := {"object": resource, "kind": {"group": "", "version": "", "kind": ""}, "
 
 # kubectl applies what a list holds, and lists may hold lists.
 _list(document) if {
+	is_string(document.kind)
 	endswith(document.kind, "List")
 	is_array(document.items)
 }
@@ -135,6 +136,7 @@ _version(resource) := parts[count(parts) - 1] if {
 }
 
 _text(resource, path) := text if {
+	is_object(resource)
 	text := object.get(resource, path, "")
 	is_string(text)
 } else := ""
@@ -151,9 +153,16 @@ _unbound := policies if {
 	count(_constraints) == 0
 } else := set()
 
+# What is no collection of constraints is one that cannot be read.
 default _constraints := {}
 
-_constraints := data.constraints
+_constraints := data.constraints if _collection(data.constraints)
+
+_constraints := {"constraints": data.constraints} if not _collection(data.constraints)
+
+_collection(value) if is_object(value)
+
+_collection(value) if is_array(value)
 
 _default_action("exemptions_in_use") := "warn"
 
@@ -186,10 +195,7 @@ _named(_, constraint) := constraint.metadata.name if is_string(constraint.metada
 
 _named(key, constraint) := sprintf("%v", [key]) if not is_string(constraint.metadata.name)
 
-_policy(constraint) := name if {
-	some name in policies
-	_kind_of(name) == constraint.kind
-}
+_policy(constraint) := sort({name | some name in policies; _kind_of(name) == constraint.kind})[0]
 
 # trusted_charts is the policy of the kind TrustedCharts.
 _kind_of(name) := concat("", [concat("", [upper(substring(part, 0, 1)), substring(part, 1, -1)]) | some part in split(name, "_")])
@@ -246,9 +252,12 @@ _of_kinds(kinds, review) if {
 
 default _kinds(_) := [{}]
 
-_kinds(name) := data.policies[name].kinds
+_kinds(name) := data.policies[name].kinds if is_array(data.policies[name].kinds)
+
+_kind_matches(kind, _) if not is_object(kind)
 
 _kind_matches(kind, review) if {
+	is_object(kind)
 	_lists(kind, "kinds", object.get(review, ["kind", "kind"], ""))
 	_lists(kind, "apiGroups", object.get(review, ["kind", "group"], ""))
 }
@@ -349,6 +358,7 @@ _labels(resource) := resource.metadata.labels if is_object(resource.metadata.lab
 
 _any_wildcard(patterns, text) if {
 	some pattern in patterns
+	is_string(pattern)
 	_wildcard(pattern, text)
 }
 

@@ -149,6 +149,33 @@ test_constraint_of_no_policy_denies if {
 	}
 }
 
+test_unreadable_constraints_deny if {
+	every constraints in ["TrustedCharts", 7, null, true] {
+		findings := main.deny with input as _web with data.policies as _policies with data.constraints as constraints
+		{finding.constraint | some finding in findings} == {"constraints"}
+	}
+}
+
+test_list_of_constraints_binds if {
+	main.deny == {_bound} with input as _web with data.policies as _policies with data.constraints as [_constraint({})]
+}
+
+# Of two names for one kind, one must win.
+test_policies_of_one_kind_decided if {
+	policies := {
+		"trusted_charts": {"kinds": [{}], "violation": {{"msg": "no"}}},
+		"trustedCharts": {"kinds": [{}], "violation": {{"msg": "never"}}},
+	}
+	{finding.policy | some finding in main.deny} == {"trustedCharts"} with input as _web
+		with data.policies as policies
+		with data.constraints as _with({})
+}
+
+test_unreadable_kinds_judge_all if {
+	policies := {"mine": {"kinds": "HelmRelease", "violation": {{"msg": "no"}}}}
+	count(main.deny) == 1 with input as _config with data.policies as policies
+}
+
 test_constraint_without_name_goes_by_its_key if {
 	constraint := object.remove(_constraint({}), ["metadata"])
 	{finding.constraint | some finding in main.deny} == {"c"} with input as _web
@@ -289,7 +316,7 @@ test_match_of_labels if {
 test_unreadable_match_applies if {
 	every match in [
 		null, "none", [],
-		{"kinds": "HelmRelease"}, {"namespaces": "other"}, {"excludedNamespaces": "shop"}, {"name": 7},
+		{"kinds": "HelmRelease"}, {"kinds": ["HelmRelease"]}, {"namespaces": "other"}, {"excludedNamespaces": "shop"}, {"name": 7},
 		{"labelSelector": {"matchExpressions": [{"key": "app", "operator": "Is", "values": ["api"]}]}},
 		{"labelSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": "api"}]}},
 		{"labelSelector": "app=api"}, {"namespaceSelector": null},
@@ -334,7 +361,7 @@ test_namespace_told_twice_applies if {
 # Inventory.
 
 _inventory := inventory if {
-	inventory := main._inventory with input as {"documents": [_web, _namespace({}), _web, {"kind": 7, "metadata": {"name": "x"}}, {}]}
+	inventory := main._inventory with input as {"documents": [_web, _namespace({}), _web, {"kind": 7, "metadata": {"name": "x"}}, {}, null, "text"]}
 		with data.inventory as {"namespace": {"shop": {"v1": {"Secret": {"a": {}}}}}}
 }
 
