@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"cmd/chartseal-provider":       {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "builtins/trust/inventory", "cmd/chartseal-provider/certs", "provider"},
 	"policies/generate":            {},
 	"cmd/chartseal-gator/external": {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/trust", "provider"},
-	"cmd/chartseal-gator":          {"builtins/config", "cmd/chartseal-gator/external"},
+	"cmd/chartseal-gator":          {"builtins/config", "cmd/chartseal-gator/external", "cmd/chartseal/start"},
 	"cmd/chartseal":                {"cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/chartseal/chartseal/builtins/config"
 	"github.com/chartseal/chartseal/cmd/chartseal-gator/external"
+	"github.com/chartseal/chartseal/cmd/chartseal/start"
 )
 
 // configVariable names the configuration where the flag does not.
@@ -61,6 +62,9 @@ func command() *cobra.Command {
 	}
 	path := root.PersistentFlags().String("config", "", "chartseal.yaml with trust, registries and limits (default $"+configVariable+")")
 	answered := func(cmd *cobra.Command, _ []string) error {
+		if cmd == bench.Cmd {
+			start.Serve() // its figures are those of a webhook, which goes on
+		}
 		if err := answer(*path); err != nil {
 			cmd.SilenceUsage = true
 			return configError{fmt.Errorf("configuration: %w", err)}

@@ -4,18 +4,13 @@ package parity
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
-	godigest "github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/provenance"
@@ -50,7 +45,8 @@ func (w *world) publish(trust string) {
 		manifest := w.srv.PushChart(r.repo, r.version, archive, prov)
 		w.srv.AddChart(path.Dir(r.repo), archive, prov)
 		if r.signed {
-			w.attach(r.repo, manifest, key.Simple(registryHost+"/"+r.repo, manifest, nil))
+			payload, annotations := key.Simple(registryHost+"/"+r.repo, manifest, nil).Layer()
+			w.srv.PushSignature(r.repo, manifest, payload, annotations)
 		}
 	}
 }
@@ -71,21 +67,4 @@ func (r release) pack(t testing.TB, signer *openpgp.Entity) (archive, prov []byt
 	text, err := (&provenance.Signatory{Entity: signer}).ClearSign(file)
 	succeeds(t, err)
 	return archive, []byte(text)
-}
-
-// attach pushes a signature as cosign does with a key.
-func (w *world) attach(repo, manifest string, sig *vsig.Signature) {
-	w.t.Helper()
-	blob := func(mediaType string, raw []byte) ocispec.Descriptor {
-		return ocispec.Descriptor{MediaType: mediaType, Digest: godigest.Digest(w.srv.PushBlob(repo, raw)), Size: int64(len(raw))}
-	}
-	payload, annotations := sig.Layer()
-	layer := blob("application/vnd.dev.cosign.simplesigning.v1+json", payload)
-	layer.Annotations = annotations
-	raw, err := json.Marshal(ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: blob(ocispec.MediaTypeImageConfig, []byte("{}")), Layers: []ocispec.Descriptor{layer},
-	})
-	succeeds(w.t, err)
-	w.srv.PushManifest(repo, strings.Replace(manifest, ":", "-", 1)+".sig", ocispec.MediaTypeImageManifest, raw)
 }

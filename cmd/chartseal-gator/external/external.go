@@ -28,13 +28,13 @@ import (
 // name is the Provider resource's, which policies ask.
 const name = "chartseal"
 
-// No webhook waits here, and an answer that comes late is better than none.
-// Each time leaves room for the one before it, as it must in a cluster.
-const (
-	perKey     = 30 * time.Second
-	perRequest = perKey + 15*time.Second
-	perCall    = perRequest + 15*time.Second
-)
+// No webhook waits here, and an answer that comes late is better than none: a
+// check has this time at least.
+const leastTime = 30 * time.Second
+
+// margin is by how much more who asks waits than who is asked, from the check
+// to the request and from the request to the call.
+const margin = 15 * time.Second
 
 // Answer makes external_data known to every Rego driver of this process that
 // is made from now on, and answers it as c says, until the process ends. It
@@ -47,6 +47,8 @@ const (
 //
 // The adjustments are for who has a network of his own.
 func Answer(c *config.Config, log *slog.Logger, adjustments ...func(*source.Config)) error {
+	c.Limits.Reference = max(c.Limits.Reference, builtins.Duration(leastTime))
+	c.Gatekeeper.Background = max(c.Gatekeeper.Background, c.Limits.Reference)
 	p, err := newProvider(c, log, adjustments)
 	if err != nil {
 		return err
@@ -59,15 +61,12 @@ func Answer(c *config.Config, log *slog.Logger, adjustments ...func(*source.Conf
 	if err != nil {
 		return fmt.Errorf("answering external data: %w", err)
 	}
-	return register(url, shown)
+	return register(url, shown, time.Duration(c.Limits.Reference)+2*margin)
 }
 
-// newProvider is the cluster's, with time to spare: it reads no local file,
-// contacts listed hosts only, and trusts by name.
+// newProvider is the cluster's: it reads no local file, contacts listed hosts
+// only, and trusts by name.
 func newProvider(c *config.Config, log *slog.Logger, adjustments []func(*source.Config)) (*provider.Provider, error) {
-	patient := builtins.Duration(perKey)
-	c.Limits.Reference = max(c.Limits.Reference, patient)
-	c.Gatekeeper.Background = max(c.Gatekeeper.Background, patient)
 	store, err := trust.Open(c.Trust.Directory, c.Limits)
 	if err != nil {
 		return nil, err
@@ -82,7 +81,7 @@ func newProvider(c *config.Config, log *slog.Logger, adjustments []func(*source.
 	}
 	return provider.New(provider.Config{Checks: all.Builtins, Log: log}, provider.Basis{
 		Env: c.ProviderEnv(client, source.NewFacts(c.Cache.Bytes/4, nil), store.Current(), log),
-		Key: perKey, Deadline: perRequest, Background: time.Duration(c.Gatekeeper.Background),
+		Key: time.Duration(c.Limits.Reference), Deadline: time.Duration(c.Limits.Reference) + margin, Background: time.Duration(c.Gatekeeper.Background),
 		Verdicts: time.Duration(c.Cache.Listings), VerdictBytes: c.Cache.Bytes / 4,
 	}), nil
 }
@@ -109,12 +108,12 @@ func serve(p *provider.Provider, shown *identity, log *slog.Logger) (url string,
 	return "https://" + listener.Addr().String() + provider.Path, nil
 }
 
-func register(url string, shown *identity) error {
+func register(url string, shown *identity, patience time.Duration) error {
 	providers := externaldata.NewCache()
 	err := providers.Upsert(&unversioned.Provider{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: unversioned.ProviderSpec{
-			URL: url, Timeout: int(perCall / time.Second), CABundle: base64.StdEncoding.EncodeToString(shown.certificate),
+			URL: url, Timeout: int(patience.Seconds()), CABundle: base64.StdEncoding.EncodeToString(shown.certificate),
 		},
 	})
 	if err != nil {
