@@ -56,7 +56,7 @@ spec:
 // TestPolicies creates and updates objects of every kind as a tenant, with
 // every policy that verifies, pins or lists in force at once.
 func TestPolicies(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, "--audit-interval=5")
 	w.install()
 	dana := w.tenant()
 	constraints := w.constraints()
@@ -70,6 +70,10 @@ func TestPolicies(t *testing.T) {
 		t.Run(o.GroupVersionKind().GroupKind().String(), func(t *testing.T) { w.judge(t, dana, s, o) })
 	}
 	w.everyKind(t, subjects)
+	t.Run("kubectl", func(t *testing.T) { w.words(t, dana) })
+	t.Run("exemptions", func(t *testing.T) { w.exemptions(t, dana) })
+	t.Run("namespaces", func(t *testing.T) { w.namespaces(t, dana) })
+	t.Run("dryrun, warn, deny", func(t *testing.T) { w.road(t, dana) })
 }
 
 // everyKind wants a subject of each kind that our webhook configuration asks

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartseal/chartseal/test/cluster"
@@ -203,7 +204,9 @@ func read(t testing.TB, manifest string) (all []*unstructured.Unstructured) {
 	t.Helper()
 	for _, document := range strings.Split(manifest, "\n---\n") {
 		var o unstructured.Unstructured
-		must(t, yaml.Unmarshal([]byte(document), &o.Object))
+		raw, err := yaml.YAMLToJSON([]byte(document))
+		must(t, err)
+		must(t, utiljson.Unmarshal(raw, &o.Object)) // whole numbers stay whole
 		if o.Object != nil {
 			all = append(all, &o)
 		}
