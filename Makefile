@@ -9,7 +9,7 @@ LDFLAGS := -s -w
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## Build bin/chartseal
+build: ## Build bin/chartseal, bin/chartseal-provider and bin/chartseal-gator
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
@@ -22,22 +22,22 @@ test: ## Run every test that needs only Go, make, gpg and a C compiler
 race: ## Run the same tests under the race detector
 	go test -race ./...
 
-interop: build tools ## Run the tests against real helm, gpg, cosign and registries
-	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal go test -count=1 -timeout 30m ./test/interop/...
+interop: build tools ## Run the tests against real helm, gpg, cosign, gator and registries
+	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal CHARTSEAL_GATOR_BIN=$(CURDIR)/bin/chartseal-gator go test -count=1 -timeout 30m ./test/interop/...
 
 soak: build ## Hold the provider that is shipped against a long time of load and change, SOAK=60s
 	CHARTSEAL_SOAK=$(or $(SOAK),60s) CHARTSEAL_PROVIDER_BIN=$(CURDIR)/bin/chartseal-provider go test -count=1 -v -timeout 60m ./test/soak/...
 
 .PHONY: soak
 
-bench: build tools ## Measure against real helm, cosign and Ratify in one run, then our parts alone
+bench: build tools ## Measure against real helm, cosign, gator and Ratify in one run, then our parts alone
 	test/tools/build.sh $(TOOLS) ratify
-	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal CHARTSEAL_PROVIDER_BIN=$(CURDIR)/bin/chartseal-provider go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...
+	CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_BIN=$(CURDIR)/bin/chartseal CHARTSEAL_PROVIDER_BIN=$(CURDIR)/bin/chartseal-provider CHARTSEAL_GATOR_BIN=$(CURDIR)/bin/chartseal-gator go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./test/bench/...
 	go test -run '^$$' -bench . -benchmem ./builtins/...
 
 .PHONY: tools
 tools: # real helm, cosign and registry, built from modules of their own
-	test/tools/build.sh $(TOOLS) helm3 helm4 gatekeeper cosign2 cosign3 registry
+	test/tools/build.sh $(TOOLS) helm3 helm4 gatekeeper gator cosign2 cosign3 registry
 
 cluster: cluster-tools ## Run the tests against a real Kubernetes API server and Gatekeeper
 	CHARTSEAL_CLUSTER_TOOLS=$(CURDIR)/bin/cluster go test -count=1 -timeout 30m ./test/cluster/...
@@ -72,7 +72,7 @@ dist: ## Build the binaries of a release, with checksums, completions and man pa
 check: ## Check formatting, generated files, lint and Rego
 	.ci/check
 
-generate: ## Write capabilities and reference page from the table of built-ins
+generate: ## Write what follows from the table of built-ins and from the policies
 	go generate ./...
 
 clean: ## Remove what was built

@@ -36,6 +36,8 @@ var mayImport = map[string][]string{
 	"deploy/image":              {},
 	"deploy/kustomize":          {},
 	"deploy/kustomize/generate": {},
+	"deploy/webhook":            {},
+	"deploy/webhook/generate":   {"policies", "rego"},
 	// Text alone.
 	"rego":                 {},
 	"policies":             {},
@@ -45,6 +47,9 @@ var mayImport = map[string][]string{
 	// What talks to Kubernetes is a package of its own, which nothing that judges may reach.
 	"cmd/chartseal-provider/certs": {},
 	"cmd/chartseal-provider":       {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "builtins/trust/inventory", "cmd/chartseal-provider/certs", "provider"},
+	"policies/generate":            {},
+	"cmd/chartseal-gator/external": {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/trust", "provider"},
+	"cmd/chartseal-gator":          {"builtins/config", "cmd/chartseal-gator/external", "cmd/chartseal/start"},
 	"cmd/chartseal":                {"cmd/chartseal/lint", "cmd/chartseal/review", "cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/cosign", "builtins/helm", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 
@@ -62,7 +67,7 @@ var mustNotReach = map[string][]string{
 	"builtins/trust":    {"github.com/open-policy-agent/opa/"},
 	"builtins/opa":      {module + "builtins/source"},
 	"provider":          {"github.com/open-policy-agent/opa/", "k8s.io/"},
-	"cmd/chartseal":     {module + "builtins/source/shared", "github.com/redis/"},
+	"cmd/chartseal":     {module + "builtins/source/shared", "github.com/redis/", "github.com/open-policy-agent/gatekeeper/", "k8s.io/client-go/"},
 }
 
 // What of the standard library and others a package must not import itself.

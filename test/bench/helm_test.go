@@ -54,9 +54,11 @@ func tool(b testing.TB, name string) string {
 		path = os.Getenv("CHARTSEAL_BIN")
 	case "chartseal-provider":
 		path = os.Getenv("CHARTSEAL_PROVIDER_BIN")
+	case "chartseal-gator":
+		path = os.Getenv("CHARTSEAL_GATOR_BIN")
 	}
 	if _, err := os.Stat(path); err != nil {
-		b.Skipf("CHARTSEAL_TOOLS, CHARTSEAL_BIN or CHARTSEAL_PROVIDER_BIN names no %s; run make bench", name)
+		b.Skipf("CHARTSEAL_TOOLS, CHARTSEAL_BIN, CHARTSEAL_PROVIDER_BIN or CHARTSEAL_GATOR_BIN names no %s; run make bench", name)
 	}
 	return path
 }

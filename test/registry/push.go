@@ -125,6 +125,27 @@ func authors(maintainers []*chart.Maintainer) string {
 	return strings.Join(names, ", ")
 }
 
+// PushSignature writes what `cosign sign --key` writes beside the manifest with
+// this digest: a payload, and the annotations in which its signature is.
+func (s *Server) PushSignature(repo, digest string, payload []byte, annotations map[string]string) {
+	p := &Push{}
+	layer := p.Blob("application/vnd.dev.cosign.simplesigning.v1+json", payload)
+	layer.Annotations = annotations
+	m := ocispec.Manifest{
+		MediaType: ocispec.MediaTypeImageManifest,
+		Config:    p.Blob(ocispec.MediaTypeImageConfig, []byte("{}")), Layers: []ocispec.Descriptor{layer},
+	}
+	m.SchemaVersion = 2
+	body, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // it holds nothing that JSON has not
+	}
+	for _, blob := range p.blobs {
+		s.PushBlob(repo, blob)
+	}
+	s.PushManifest(repo, strings.Replace(digest, ":", "-", 1)+".sig", m.MediaType, body)
+}
+
 // PushBlob stores a blob and returns its digest.
 func (s *Server) PushBlob(repo string, blob []byte) string { return s.oci.storeBlob(repo, blob) }
 

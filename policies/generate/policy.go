@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+)
+
+// A source is a file of Rego.
+type source struct {
+	file   string
+	text   string
+	module *ast.Module
+}
+
+// A policy is what one folder below policies says.
+type policy struct {
+	name        string
+	title       string
+	description string
+	version     string
+	entry       source
+	libraries   []source // all that the entry reaches, in the library's order
+	inventory   bool     // whether one of them reads it
+	schema      map[string]any
+}
+
+// readLibrary reads all packages below lib, as Gatekeeper has them.
+func readLibrary(repository fs.FS) (library []source, err error) {
+	for _, pattern := range []string{"rego/lib/*/*.rego", "rego/engines/gatekeeper/lib/*/*.rego", "policies/*/schema.rego"} {
+		files, err := fs.Glob(repository, pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.rego") {
+				continue
+			}
+			s, err := read(repository, file)
+			if err != nil {
+				return nil, err
+			}
+			library = append(library, s)
+		}
+	}
+	return library, nil
+}
+
+func read(repository fs.FS, file string) (source, error) {
+	text, err := fs.ReadFile(repository, file)
+	if err != nil {
+		return source{}, err
+	}
+	if bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) || bytes.HasPrefix(text, []byte(" ")) {
+		return source{}, fmt.Errorf("%s cannot stand in YAML as it is", file)
+	}
+	module, err := ast.ParseModuleWithOpts(file, string(text), ast.ParserOptions{ProcessAnnotation: true, RegoVersion: ast.RegoV1})
+	return source{file, string(text), module}, err
+}
+
+func newPolicy(repository fs.FS, library []source, name string) (*policy, error) {
+	entry, err := read(repository, "policies/"+name+"/"+name+".rego")
+	if err != nil {
+		return nil, err
+	}
+	p := &policy{name: name, entry: entry}
+	if err := p.reach(repository, library); err != nil {
+		return nil, err
+	}
+	if err := p.describe(); err != nil {
+		return nil, err
+	}
+	p.schema, err = p.evaluateSchema()
+	return p, err
+}
+
+// describe takes from the package's METADATA what people read.
+func (p *policy) describe() error {
+	for _, a := range p.entry.module.Annotations {
+		if a.Scope == "package" {
+			p.title, p.description = a.Title, strings.Join(strings.Fields(a.Description), " ")
+			p.version, _ = a.Custom["version"].(string)
+		}
+	}
+	if p.title == "" || p.description == "" || p.version == "" {
+		return errors.New("its METADATA lacks a title, a description or custom.version")
+	}
+	return nil
+}
+
+// reach follows the references of the entry, compiled with what Gatekeeper's
+// OPA has. Who names a folder of packages reaches all of them.
+func (p *policy) reach(repository fs.FS, library []source) error {
+	c, err := compile(repository, append(slices.Clip(library), p.entry))
+	if err != nil {
+		return err
+	}
+	reached := map[string]bool{}
+	for pending := []source{p.entry}; len(pending) > 0; pending = pending[1:] {
+		ast.WalkRefs(c.Modules[pending[0].file], func(ref ast.Ref) bool {
+			p.inventory = p.inventory || ref.HasPrefix(inventory)
+			for _, s := range library {
+				if !reached[s.file] && names(ref, s.module.Package.Path) {
+					reached[s.file], pending = true, append(pending, s)
+				}
+			}
+			return false
+		})
+	}
+	for _, s := range library {
+		if reached[s.file] {
+			p.libraries = append(p.libraries, s)
+		}
+	}
+	return imported(append(slices.Clip(p.libraries), p.entry), library)
+}
+
+// imported wants a package behind every import: what is not there is undefined,
+// and a rule that depends on it never holds.
+func imported(sources, library []source) error {
+	for _, s := range sources {
+		for _, i := range s.module.Imports {
+			ref := i.Path.Value.(ast.Ref)
+			if ref[0].Equal(ast.DefaultRootDocument) && !slices.ContainsFunc(library, func(l source) bool { return names(ref, l.module.Package.Path) }) {
+				return fmt.Errorf("%s imports %s, and there is no such package", s.file, ref)
+			}
+		}
+	}
+	return nil
+}
+
+var inventory = ast.MustParseRef("data.inventory")
+
+// names says whether ref is about a package or something inside, or about
+// everything below something that holds the package.
+func names(ref, pkg ast.Ref) bool {
+	ground := ref.ConstantPrefix()
+	return ground.HasPrefix(pkg) || (len(ground) > 1 && ground[0].Equal(ast.DefaultRootDocument) && pkg.HasPrefix(ground))
+}
+
+func compile(repository fs.FS, sources []source) (*ast.Compiler, error) {
+	raw, err := fs.ReadFile(repository, "rego/capabilities-gatekeeper.json")
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := ast.LoadCapabilitiesJSON(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	modules := map[string]*ast.Module{}
+	for _, s := range sources {
+		modules[s.file] = s.module.Copy()
+	}
+	c := ast.NewCompiler().WithCapabilities(allowed)
+	if c.Compile(modules); c.Failed() {
+		return nil, c.Errors
+	}
+	return c, nil
+}
+
+// evaluateSchema gives the JSON schema of the policy's options.
+func (p *policy) evaluateSchema() (schema map[string]any, err error) {
+	args := []func(*rego.Rego){rego.Query("data.lib.schemas." + p.name + ".schema")}
+	for _, s := range p.libraries {
+		if !strings.HasPrefix(s.file, "rego/engines/") {
+			args = append(args, rego.ParsedModule(s.module))
+		}
+	}
+	results, err := rego.New(args...).Eval(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	if len(results) == 1 {
+		schema, _ = results[0].Expressions[0].Value.(map[string]any)
+	}
+	if schema == nil {
+		return nil, errors.New("its schema.rego holds no schema")
+	}
+	return schema, nil
+}

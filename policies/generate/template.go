@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"text/template"
+
+	"sigs.k8s.io/yaml"
+)
+
+// The Rego stands as it is, so that whoever reads the template in a cluster
+// reads the policy.
+var constraintTemplate = template.Must(template.New("template").Funcs(template.FuncMap{"indent": indent, "quote": quote}).Parse(
+	`apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata:
+  name: {{.Resource}}
+  annotations:
+    metadata.gatekeeper.sh/title: {{quote .Title}}
+    metadata.gatekeeper.sh/version: {{quote .Version}}
+{{- if .Synced}}
+    metadata.gatekeeper.sh/requires-sync-data: |
+      "{{indent 6 .Synced}}"
+{{- end}}
+    description: {{quote .Description}}
+spec:
+  crd:
+    spec:
+      names:
+        kind: {{.Kind}}
+      validation:
+        openAPIV3Schema:
+          {{indent 10 .Schema}}
+  targets:
+    - target: admission.k8s.gatekeeper.sh
+      code:
+        - engine: Rego
+          source:
+            version: v1
+            rego: |
+              {{indent 14 .Rego}}
+            libs:
+{{- range .Libraries}}
+              - |
+                {{indent 16 .}}
+{{- end}}
+`))
+
+func (p *policy) template() string {
+	values := map[string]any{
+		"Resource": strings.ToLower(kind(p.name)), "Kind": kind(p.name), "Schema": p.openAPI(),
+		"Title": p.title, "Version": p.version, "Description": p.description,
+		"Rego": p.entry.text, "Synced": "", "Libraries": []string{},
+	}
+	if p.inventory {
+		values["Synced"] = synced
+	}
+	for _, s := range p.libraries {
+		values["Libraries"] = append(values["Libraries"].([]string), s.text)
+	}
+	var out strings.Builder
+	out.WriteString(origin(p.name))
+	if err := constraintTemplate.Execute(&out, values); err != nil {
+		panic(err) // the template and the values stand above
+	}
+	return out.String()
+}
+
+// synced is what the library looks up: where Flux's releases and charts say
+// that another object names the chart. Gatekeeper reads lists of alternatives.
+const synced = `[
+  [{"groups": ["source.toolkit.fluxcd.io"], "versions": ["v1", "v1beta2"], "kinds": ["HelmRepository"]}],
+  [{"groups": ["source.toolkit.fluxcd.io"], "versions": ["v1", "v1beta2"], "kinds": ["HelmChart"]}],
+  [{"groups": ["source.toolkit.fluxcd.io"], "versions": ["v1", "v1beta2"], "kinds": ["OCIRepository"]}]
+]`
+
+// indent is text whose further lines begin with n spaces, as they must below
+// where the first one stands.
+func indent(n int, text string) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i, line := range lines {
+		if i > 0 && line != "" {
+			lines[i] = strings.Repeat(" ", n) + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// quote is text as YAML and JSON have it.
+func quote(text string) string {
+	var out strings.Builder
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(text); err != nil {
+		panic(err) // a string can be encoded
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// openAPI is what the API server checks of a constraint's parameters: types,
+// and nothing else. Whatever it would drop or refuse, the policy would not see;
+// so every object stays open, and it is the policy that judges the rest.
+func (p *policy) openAPI() string {
+	options := open(p.schema)
+	options["description"] = "What " + p.title + " demands. The policy itself judges it, and denies all for what it does not know."
+	raw, err := yaml.Marshal(map[string]any{"type": "object", "properties": map[string]any{"options": options}})
+	if err != nil {
+		panic(err) // it came out of JSON
+	}
+	return string(raw)
+}
+
+func open(schema map[string]any) map[string]any {
+	opened := map[string]any{}
+	switch typeOf(schema) {
+	case "object":
+		opened = map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+		if properties, ok := schema["properties"].(map[string]any); ok && len(properties) > 0 {
+			opened["properties"] = each(properties)
+		}
+	case "array":
+		items, _ := schema["items"].(map[string]any)
+		opened = map[string]any{"type": "array", "items": open(items)}
+	case "string", "boolean", "integer", "number":
+		opened["type"] = typeOf(schema)
+	default:
+		opened["x-kubernetes-preserve-unknown-fields"] = true
+	}
+	if text, ok := schema["description"].(string); ok {
+		opened["description"] = text
+	}
+	return opened
+}
+
+// typeOf is the type of a schema. Words to choose from are strings.
+func typeOf(schema map[string]any) any {
+	words, _ := schema["enum"].([]any)
+	for _, word := range words {
+		if _, ok := word.(string); !ok {
+			return nil
+		}
+	}
+	if len(words) > 0 {
+		return "string"
+	}
+	return schema["type"]
+}
+
+func each(properties map[string]any) map[string]any {
+	opened := map[string]any{}
+	for name, property := range properties {
+		schema, _ := property.(map[string]any)
+		opened[name] = open(schema)
+	}
+	return opened
+}
