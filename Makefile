@@ -47,6 +47,18 @@ e2e: cluster-tools tools build ## Run all of it in a real cluster: API server, G
 cluster-tools: # etcd, kube-apiserver, kubectl and Gatekeeper, built from a module of their own; takes minutes, once
 	test/cluster/build.sh bin/cluster
 
+# The library and the policies as one bundle of OPA, signed if KEY names a private key in PEM.
+OUT := dist
+CHARTSEAL := bin/chartseal
+bundle: build ## Build dist/bundle.tar.gz of library and policies, VERSION=0.1.0, signed with KEY=… ALG=ES256
+	@rm -rf $(OUT)/bundle && mkdir -p $(OUT)/bundle
+	@cp -r rego/lib rego/engines/opa/. policies $(OUT)/bundle/
+	@find $(OUT)/bundle -type f ! -name '*.rego' -delete && find $(OUT)/bundle -name '*_test.rego' -delete
+	@echo '{"roots": ["lib", "main", "policies", "system"], "rego_version": 1}' > $(OUT)/bundle/.manifest
+	$(CHARTSEAL) build --bundle $(OUT)/bundle --revision $(or $(VERSION),0.1.0) -o $(OUT)/bundle.tar.gz $(if $(KEY),--signing-key $(KEY) --signing-alg $(or $(ALG),ES256))
+
+.PHONY: bundle
+
 image: ## Build container images into OCI layouts in dist/images, VERSION=0.1.0
 	go run ./deploy/image build --version $(or $(VERSION),0.1.0)
 
@@ -57,6 +69,7 @@ dist: ## Build the binaries of a release, with checksums, completions and man pa
 	deploy/release/build.sh dist/release $(or $(VERSION),0.1.0)
 
 .PHONY: image push dist
+
 check: ## Check formatting, generated files, lint and Rego
 	.ci/check
 

@@ -32,7 +32,6 @@ var mayImport = map[string][]string{
 	"builtins/all":             {"builtins", "builtins/chart", "builtins/cosign", "builtins/helm"},
 	"builtins/opa":             {"builtins", "builtins/chartref"},
 	"provider":                 {"builtins", "builtins/chartref"},
-	"cmd/chartseal/start":      {},
 	// What installs them.
 	"deploy/image":              {},
 	"deploy/kustomize":          {},
@@ -40,15 +39,18 @@ var mayImport = map[string][]string{
 	"deploy/webhook":            {},
 	"deploy/webhook/generate":   {"policies", "rego"},
 	// Text alone.
-	"rego":     {},
-	"policies": {},
+	"rego":                 {},
+	"policies":             {},
+	"cmd/chartseal/start":  {},
+	"cmd/chartseal/lint":   {},
+	"cmd/chartseal/review": {"builtins", "policies", "rego"},
 	// What talks to Kubernetes is a package of its own, which nothing that judges may reach.
 	"cmd/chartseal-provider/certs": {},
 	"cmd/chartseal-provider":       {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "builtins/trust/inventory", "cmd/chartseal-provider/certs", "provider"},
 	"policies/generate":            {},
 	"cmd/chartseal-gator/external": {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/trust", "provider"},
 	"cmd/chartseal-gator":          {"builtins/config", "cmd/chartseal-gator/external", "cmd/chartseal/start"},
-	"cmd/chartseal":                {"cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
+	"cmd/chartseal":                {"cmd/chartseal/lint", "cmd/chartseal/review", "cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/cosign", "builtins/helm", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 
 // What of others a package must stay free of, directly or through anything

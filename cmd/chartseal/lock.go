@@ -140,21 +140,28 @@ func checkAll(ctx context.Context, env *builtins.Env, charts []string, opts []by
 	at := *env
 	at.Now = time.Now()
 	reports := make([]builtins.Report, len(charts))
+	sideBySide(len(charts), func(i int) {
+		reports[i] = chart.LockOK.Call(ctx, &at, chartref.Parse(charts[i]), opts)
+	})
+	return reports
+}
+
+// sideBySide does n things, as many at once as there are processors.
+func sideBySide(n int, do func(i int)) {
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for i := range next {
-				reports[i] = chart.LockOK.Call(ctx, &at, chartref.Parse(charts[i]), opts)
+				do(i)
 			}
 		})
 	}
-	for i := range charts {
+	for i := range n {
 		next <- i
 	}
 	close(next)
 	workers.Wait()
-	return reports
 }
 
 // verdictOf is nil if all charts verified. One that was rejected counts more

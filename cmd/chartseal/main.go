@@ -73,8 +73,13 @@ func command() *cobra.Command {
 	}
 	replace(root, versionCommand())
 	root.AddCommand(lockCommand(env))
-	root.AddCommand(trustCommand(path), manCommand())
+	root.AddCommand(trustCommand(path))
+	root.AddCommand(lintCommand())
+	root.AddCommand(verifyCommand(env))
+	root.AddCommand(reviewCommand())
+	root.AddCommand(manCommand())
 	guardBuild(root)
+	guardInput(root)
 	return root
 }
 
@@ -82,7 +87,7 @@ func command() *cobra.Command {
 // configuration. What merely reads text works without.
 func judges(cmd *cobra.Command) bool {
 	switch cmd.Name() {
-	case "version", "help", "completion", "fmt", "parse", "capabilities", "inspect", "sign", "deps", "refactor":
+	case "version", "help", "completion", "fmt", "parse", "capabilities", "inspect", "sign", "deps", "refactor", "lint":
 		return false
 	}
 	return true

@@ -534,6 +534,16 @@ test_digest_of_exemption_is_the_one_seen if {
 		with data.lib.engine.results as mock_moved
 }
 
+# Whoever carries a token is told why it does not help.
+test_token_without_key_denied if {
+	carrying := object.union(_web, {"metadata": {"annotations": {"chartseal.dev/break-glass": "a.b.c"}}})
+	violations := trusted_charts.violation with input as _review(carrying, _options)
+		with data.lib.engine.results as mock_rejected
+	_codes(violations) == {"no_provenance"}
+	some violation in violations
+	contains(violation.msg, "break-glass is not set up")
+}
+
 test_exemption_lifts_insecure_transport_of_whole if {
 	resource := _k3s({"chart": "oci://registry.example.com/charts/web", "version": "1.2.3", "plainHTTP": true})
 	trusted_charts.violation == set() with input as _review(resource, _exempting({}))

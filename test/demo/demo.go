@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 
 	"github.com/chartseal/chartseal/test/registry"
 )
@@ -47,12 +48,19 @@ func Run(w io.Writer, chartseal, dir string, serve bool) error {
 	if err := signers.beside(scenes[0].file); err != nil {
 		return err
 	}
+	if err := handy(dir); err != nil {
+		return err
+	}
 	for _, s := range scenes {
 		if err := s.publish(srv, signers, dir); err != nil {
 			return fmt.Errorf("publishing %s: %w", s.name, err)
 		}
 	}
 	if err := judgeAll(w, chartseal, dir, scenes); err != nil {
+		return err
+	}
+	key := slices.IndexFunc(scenes, func(s *scene) bool { return s.name == "key" })
+	if err := judgeInstallers(w, chartseal, dir, srv.Host(), scenes[key].digest); err != nil {
 		return err
 	}
 	farewell(w, chartseal, dir)
@@ -78,10 +86,27 @@ func empty(dir string) error {
 	return os.MkdirAll(dir, 0o755)
 }
 
+// handy lays what newcomers try first where it is typed with ease.
+func handy(dir string) error {
+	for from, to := range map[string]string{"charts/signed": ".", "charts/tampered": "tampered"} {
+		for _, name := range []string{"web-1.2.3.tgz", "web-1.2.3.tgz.prov"} {
+			raw, err := os.ReadFile(filepath.Join(dir, from, name))
+			if err != nil {
+				return err
+			}
+			if err := write(filepath.Join(dir, to, name), raw); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func farewell(w io.Writer, chartseal, dir string) {
 	config := filepath.Join(dir, configFile)
-	signed, tampered := filepath.Join(dir, "charts", "signed", "web-1.2.3.tgz"), filepath.Join(dir, "charts", "tampered", "web-1.2.3.tgz")
+	ring, signed, tampered := filepath.Join(dir, "pub.gpg"), filepath.Join(dir, "charts", "signed", "web-1.2.3.tgz"), filepath.Join(dir, "charts", "tampered", "web-1.2.3.tgz")
 	fmt.Fprintf(w, "\nEverything is in %s. Ask yourself:\n\n", dir)
+	fmt.Fprintf(w, "  %s verify --keyring %s %s %s\n", chartseal, ring, filepath.Join(dir, "web-1.2.3.tgz"), filepath.Join(dir, "tampered", "web-1.2.3.tgz"))
 	fmt.Fprintf(w, "  %s eval --config %s -f raw 'helm.verify_prov(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, signed)
 	fmt.Fprintf(w, "  %s eval --config %s -f pretty 'helm.verify_prov_report(\"%s\", {\"keyrings\": [\"web-team\"]})'\n", chartseal, config, tampered)
 	fmt.Fprintf(w, "  %s lock check --config %s --recursive %s\n", chartseal, config, filepath.Join(dir, "charts"))

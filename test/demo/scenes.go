@@ -26,6 +26,7 @@ type scene struct {
 	version string // that the manifest asks for
 	prov    []byte // nil if unsigned
 	folder  string // of the registry; "" is served by the repository
+	digest  string // in the registry
 	down    bool   // the server answers 503
 
 	vendored *vendored              // what lies in its charts/; nil for nothing
@@ -137,9 +138,9 @@ func (s *scene) publish(srv *registry.Server, signers *sigstore, dir string) err
 	spec := fmt.Sprintf("repo: %s/%s\n  chart: web", srv.URL(), s.name)
 	if s.folder != "" {
 		repo := s.name + "/" + s.folder + "/web"
-		digest := srv.PushChart(repo, s.version, archive, s.prov)
+		s.digest = srv.PushChart(repo, s.version, archive, s.prov)
 		if s.attach != nil {
-			s.attach(signers, shelf{srv, repo, digest})
+			s.attach(signers, shelf{srv, repo, s.digest})
 		}
 		spec = fmt.Sprintf("chart: oci://%s/%s", srv.Host(), repo)
 	} else {

@@ -31,7 +31,11 @@ func Write(page, dir string) error {
 		if match[1] == "run" {
 			name += ".sh"
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(match[3]), 0o644); err != nil {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(match[3]), 0o644); err != nil {
 			return err
 		}
 	}
