@@ -26,7 +26,6 @@ type Gatekeeper struct {
 	ClientCA []byte // PEM: who signed the certificate that it shows to providers
 
 	cluster *Cluster
-	ca      *authority
 	webhook string // its address
 	health  string
 	flags   []string
@@ -43,7 +42,7 @@ func (c *Cluster) ApplyCRDs(t testing.TB) {
 func (c *Cluster) StartGatekeeper(t testing.TB, flags ...string) *Gatekeeper {
 	t.Helper()
 	g := &Gatekeeper{cluster: c, webhook: FreeAddress(t), health: FreeAddress(t)}
-	g.NewCertificate(t)
+	g.Use(t, g.NewCertificate(t))
 	c.applyGatekeeper(t, func(o *unstructured.Unstructured) bool { return g.outOfCluster(o) })
 	audit := filepath.Join(c.Dir, "audit") // without it every audit fails
 	if err := os.MkdirAll(audit, 0o755); err != nil {
@@ -69,15 +68,26 @@ func (g *Gatekeeper) Start(t testing.TB, flags ...string) {
 	Await(t, "gatekeeper", http.DefaultClient, "http://"+g.health+"/readyz")
 }
 
-// NewCertificate gives it a certificate of a new authority, ClientCA from now
-// on, as a renewal does. It reads the files again by itself.
-func (g *Gatekeeper) NewCertificate(t testing.TB) {
+// A Certificate is one that Gatekeeper can have.
+type Certificate struct {
+	Authority, Cert, Key []byte // PEM
+}
+
+// NewCertificate makes one of a new authority, as a renewal does.
+func (g *Gatekeeper) NewCertificate(t testing.TB) Certificate {
 	t.Helper()
-	g.ca = newAuthority(t, "gatekeeper")
-	own := g.ca.issue(t, subject{name: GatekeeperName, hosts: []string{GatekeeperName, "127.0.0.1"}, server: true})
-	g.cluster.Write(t, "gatekeeper/tls.key", own.key)
-	g.cluster.Write(t, "gatekeeper/tls.crt", own.cert)
-	g.ClientCA = g.ca.pair().cert
+	ca := newAuthority(t, "gatekeeper")
+	own := ca.issue(t, subject{name: GatekeeperName, hosts: []string{GatekeeperName, "127.0.0.1"}, server: true})
+	return Certificate{ca.pair().cert, own.cert, own.key}
+}
+
+// Use writes the certificate where Gatekeeper has its own, which it reads again
+// by itself.
+func (g *Gatekeeper) Use(t testing.TB, c Certificate) {
+	t.Helper()
+	g.cluster.Write(t, "gatekeeper/tls.key", c.Key)
+	g.cluster.Write(t, "gatekeeper/tls.crt", c.Cert)
+	g.ClientCA = c.Authority
 }
 
 // Shows says whether it has taken its certificate.

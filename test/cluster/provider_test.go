@@ -26,6 +26,7 @@ type provider struct {
 	dir            string
 	listen, health string
 	authority      *pki.Authority
+	epoch          int // of the trust directory
 }
 
 // binary is the provider that is shipped.
@@ -61,8 +62,7 @@ func newProvider(t testing.TB, host string, registries *registry.CA, clients []b
 	p.write("chartseal.yaml", fmt.Appendf(nil, providerConfiguration, host, p.listen, p.health))
 	p.write("roots.pem", registries.PEM())
 	p.write("clients/ca.crt", clients)
-	must(t, os.MkdirAll(filepath.Join(p.dir, "trust"), 0o755))
-	p.newAuthority()
+	p.certify(pki.NewAuthority("provider"))
 	return p
 }
 
@@ -75,11 +75,11 @@ func (p *provider) write(name string, raw []byte) {
 	must(p.t, os.Rename(path+".new", path))
 }
 
-// newAuthority has the provider's certificate signed by another authority.
-func (p *provider) newAuthority() {
+// certify has the provider's certificate signed by this authority.
+func (p *provider) certify(by *pki.Authority) {
 	p.t.Helper()
-	p.authority = pki.NewAuthority("provider")
-	pair := p.authority.Issue(pki.Leaf{Names: []string{"127.0.0.1"}, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	p.authority = by
+	pair := by.Issue(pki.Leaf{Names: []string{"127.0.0.1"}, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	p.write("tls/tls.key", pair.Key)
 	p.write("tls/tls.crt", pair.Certificate)
 }
@@ -100,6 +100,22 @@ func (p *provider) shows() error {
 	return err
 }
 
+// answers says whether it answers who shows this certificate.
+func (p *provider) answers(c cluster.Certificate) error {
+	pair, err := tls.X509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+		MinVersion: tls.VersionTLS13, RootCAs: p.authority.Pool(), Certificates: []tls.Certificate{pair},
+	}}
+	response, err := (&http.Client{Transport: transport}).Get("https://" + p.listen)
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
+}
+
 // start starts it, again if it was stopped.
 func (p *provider) start(path string) {
 	p.t.Helper()
@@ -113,28 +129,40 @@ func (p *provider) start(path string) {
 // trusts makes these files the trust directory, and waits until they count.
 func (p *provider) trusts(files map[string][]byte) {
 	p.t.Helper()
-	before := p.reloads()
-	must(p.t, os.RemoveAll(filepath.Join(p.dir, "trust")))
-	must(p.t, os.MkdirAll(filepath.Join(p.dir, "trust"), 0o755))
-	for name, raw := range files {
-		p.write("trust/"+name, raw)
-	}
-	if p.Process != nil {
-		eventually(p.t, "the trust to be read again", func() error {
-			if p.reloads() == before {
-				return fmt.Errorf("%d reloads", before)
-			}
-			return nil
-		})
-	}
+	p.rereads("the trust", func() { p.exchange(files) })
 }
 
-func (p *provider) reloads() int {
-	if p.Process == nil {
-		return 0
+// exchange makes these files the trust directory, in one step.
+func (p *provider) exchange(files map[string][]byte) {
+	p.t.Helper()
+	p.epoch++
+	next := fmt.Sprintf("trust.%d", p.epoch)
+	must(p.t, os.Mkdir(filepath.Join(p.dir, next), 0o755))
+	for name, raw := range files {
+		p.write(next+"/"+name, raw)
 	}
-	return strings.Count(p.Log(), `"msg":"reloaded"`)
+	must(p.t, os.Symlink(next, filepath.Join(p.dir, next+".link")))
+	must(p.t, os.Rename(filepath.Join(p.dir, next+".link"), filepath.Join(p.dir, "trust")))
 }
+
+// rereads changes files and waits until a provider that runs has read them.
+func (p *provider) rereads(what string, change func()) {
+	p.t.Helper()
+	if p.Process == nil {
+		change()
+		return
+	}
+	before := p.reloads()
+	change()
+	eventually(p.t, what+" to be read again", func() error {
+		if p.reloads() == before {
+			return fmt.Errorf("%d reloads", before)
+		}
+		return nil
+	})
+}
+
+func (p *provider) reloads() int { return strings.Count(p.Log(), `"msg":"reloaded"`) }
 
 // resource is the Provider, with the authorities that may have signed its
 // certificate.

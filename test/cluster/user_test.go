@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,25 +54,36 @@ type user struct {
 func (w *world) tenant() *user {
 	w.t.Helper()
 	groups := map[string]bool{}
+	for _, i := range cluster.Installers(w.t) {
+		groups[i.Group] = true
+	}
+	w.Apply(w.t, strings.Replace(permissions, "GROUPS", strings.Join(slices.Sorted(maps.Keys(groups)), ", "), 1))
+	return w.client(w.User(w.t, "dana", "tenants"))
+}
+
+// client is whoever has the kubeconfig.
+func (w *world) client(kubeconfig string) *user {
+	w.t.Helper()
 	u := &user{resources: map[schema.GroupKind]schema.GroupResource{
 		{Kind: "Namespace"}: {Resource: "namespaces"}, {Kind: "Secret"}: {Resource: "secrets"},
 	}}
 	for _, i := range cluster.Installers(w.t) {
-		groups[i.Group] = true
 		u.resources[schema.GroupKind{Group: i.Group, Kind: i.Kind}] = i.Resource()
 	}
-	var names []string
-	for group := range maps.Keys(groups) {
-		names = append(names, group)
+	for _, policy := range policies(w.t) {
+		kind := read(w.t, template(w.t, policy))[0]
+		name, _, _ := unstructured.NestedString(kind.Object, "spec", "crd", "spec", "names", "kind")
+		u.resources[schema.GroupKind{Group: constraints, Kind: name}] = schema.GroupResource{Group: constraints, Resource: strings.ToLower(name)}
 	}
-	w.Apply(w.t, strings.Replace(permissions, "GROUPS", strings.Join(names, ", "), 1))
-	config, err := clientcmd.BuildConfigFromFlags("", w.User(w.t, "dana", "tenants"))
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	must(w.t, err)
 	config.QPS, config.WarningHandler, config.Timeout = -1, u, time.Minute
 	u.client, err = dynamic.NewForConfig(config)
 	must(w.t, err)
 	return u
 }
+
+const constraints = "constraints.gatekeeper.sh"
 
 var _ rest.WarningHandler = new(user)
 

@@ -31,6 +31,7 @@ type world struct {
 	gatekeeper *cluster.Gatekeeper
 	provider   *provider
 	binary     string
+	authority  *registry.CA // of the registry
 	registry   *registry.Server
 	charts     *charts
 }
@@ -44,11 +45,11 @@ func newWorld(t testing.TB, flags ...string) *world {
 	t.Logf("applied the custom resources of installers: %d kinds", len(cluster.Installers(t)))
 	w.gatekeeper = w.StartGatekeeper(t, append([]string{"--max-serving-threads=32"}, flags...)...)
 	t.Logf("started Gatekeeper with %s", strings.Join(flags, " "))
-	ca := registry.NewCA()
-	w.registry = registry.New(t, registry.WithTLS(ca.Config()))
+	w.authority = registry.NewCA()
+	w.registry = registry.New(t, registry.WithTLS(w.authority.Config()))
 	w.charts = newCharts(t, w.registry)
 	t.Logf("started a registry and chart repository at %s", w.registry.URL())
-	w.provider = newProvider(t, w.registry.Host(), ca, w.gatekeeper.ClientCA)
+	w.provider = newProvider(t, w.registry.Host(), w.authority, w.gatekeeper.ClientCA)
 	w.provider.trusts(w.charts.platform.trust(t))
 	w.provider.start(w.binary)
 	t.Logf("started chartseal-provider at %s", w.provider.listen)

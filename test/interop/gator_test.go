@@ -129,7 +129,7 @@ func said(t testing.TB, binary, dir, call string) string {
 }
 
 var (
-	times       = regexp.MustCompile(`\b[0-9]+\.[0-9]{3}s\b`)
+	times       = regexp.MustCompile(`\b[0-9]+\.[0-9]{3}s\b|\b20[0-9]{2}/[0-9]{2}/[0-9]{2} [0-9:]{8}\b`)
 	globalFlags = regexp.MustCompile(`\nGlobal Flags:\n.*--config.*\n`)
 )
 

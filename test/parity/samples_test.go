@@ -10,8 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/gatekeeper/v3/pkg/gator/reader"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -30,12 +28,16 @@ type sample struct {
 
 func (w *world) samples() (all []*sample) {
 	w.t.Helper()
+	templates := map[string]*unstructured.Unstructured{}
+	for _, file := range glob(w.t, deployed, "*/template.yaml") {
+		templates[filepath.Dir(file)] = w.one(file)
+	}
 	for _, file := range glob(w.t, deployed, "*/samples/*/example_*.yaml") {
 		folder := filepath.Dir(file)
 		s := &sample{
 			name:     strings.TrimSuffix(strings.TrimPrefix(file, deployed+"/"), ".yaml"),
 			allowed:  strings.HasPrefix(filepath.Base(file), "example_allowed"),
-			template: w.one(filepath.Join(folder, "../../template.yaml")), constraint: w.one(filepath.Join(folder, "constraint.yaml")), object: w.one(file),
+			template: templates[filepath.Join(folder, "../..")], constraint: w.one(filepath.Join(folder, "constraint.yaml")), object: w.one(file),
 		}
 		for _, other := range glob(w.t, folder, "inventory*.yaml") {
 			s.inventory = append(s.inventory, w.read(other)...)
@@ -84,28 +86,20 @@ func (w *world) real(text string) string {
 	return text
 }
 
-func namespace(name string) *corev1.Namespace {
-	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"kubernetes.io/metadata.name": name}}}
-}
-
 // Each sample is judged alike in OPA, in gator and in Gatekeeper, to the
 // letter, and as its name says.
 func TestSamples(t *testing.T) {
 	w := newWorld(t)
-	w.sit()
-	w.gatorHere()
-	gator := map[string]string{}
-	for _, s := range w.samples() {
-		gator[s.name] = judgement(t, inGator(t, s))
-	}
-	g := newGatekeeper(t, w.serve(), 30)
-	for _, s := range w.samples() {
+	samples := w.samples()
+	gator, gatekeeper := w.judged(samples)
+	desk := newDesk(t)
+	for _, s := range samples {
 		t.Run(s.name, func(t *testing.T) {
-			opa := judgement(t, inOPA(t, s))
-			if diff := cmp.Diff(opa, gator[s.name]); diff != "" {
+			opa := judgement(t, desk.judge(t, s))
+			if diff := cmp.Diff(opa, judgement(t, gator[s])); diff != "" {
 				t.Errorf("OPA (-) and chartseal-gator (+):\n%s", diff)
 			}
-			if diff := cmp.Diff(opa, judgement(t, g.judges(t, s))); diff != "" {
+			if diff := cmp.Diff(opa, judgement(t, gatekeeper[s])); diff != "" {
 				t.Errorf("OPA (-) and Gatekeeper (+):\n%s", diff)
 			}
 			if (opa == "") != s.allowed {
@@ -113,4 +107,21 @@ func TestSamples(t *testing.T) {
 			}
 		})
 	}
+}
+
+// judged is what gator and then Gatekeeper say of samples. OPA can be asked
+// afterwards.
+func (w *world) judged(samples []*sample) (gator, gatekeeper map[*sample][]finding) {
+	w.t.Helper()
+	w.sit()
+	judged := func(c *cluster) map[*sample][]finding {
+		findings := map[*sample][]finding{}
+		for _, s := range samples {
+			findings[s] = c.judge(w.t, s)
+		}
+		return findings
+	}
+	w.gatorHere()
+	gator = judged(newGator(w.t))
+	return gator, judged(newGatekeeper(w.t, w.serve(), 30))
 }

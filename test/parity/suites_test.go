@@ -25,9 +25,8 @@ func TestSuites(t *testing.T) {
 	succeeds(t, err)
 	all, err := verify.NewFilter("")
 	succeeds(t, err)
-	runner, err := verify.NewRunner(files, func(opts ...gator.Opt) (gator.Client, error) {
-		return gator.NewOPAClient(false, append(opts, gator.WithK8sCEL(), asDeployed)...)
-	})
+	c := newGator(t)
+	runner, err := verify.NewRunner(files, func(...gator.Opt) (gator.Client, error) { return c, c.empty() })
 	succeeds(t, err)
 	if policies := glob(t, "../../policies", "*/schema.rego"); len(suites) != len(policies) {
 		t.Errorf("%d suites for %d policies", len(suites), len(policies))

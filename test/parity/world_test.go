@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/all"
 	"github.com/chartseal/chartseal/builtins/config"
@@ -107,22 +110,25 @@ func (w *world) trust(c *config.Config) *trust.Snapshot {
 	return store.Current()
 }
 
-// desk is what OPA's built-in functions touch, of this world since it was made.
-var desk = new(builtins.Env)
+// touched is what OPA's built-in functions touch: nothing, where no world sits.
+var touched = &builtins.Env{Limits: builtins.DefaultLimits()}
 
 func TestMain(m *testing.M) {
-	opa.Register(desk, all.Builtins...)
+	opa.Register(touched, all.Builtins...)
+	ctrl.SetLogger(logr.Discard()) // or Gatekeeper's code tells that nobody did
 	os.Exit(m.Run())
 }
 
 // sit gives the built-in functions of OPA what the command line gives them.
 func (w *world) sit() {
 	w.t.Helper()
+	empty := *touched
+	w.t.Cleanup(func() { *touched = empty })
 	c, err := config.Load(w.path)
 	succeeds(w.t, err)
 	from := c.SourceConfig()
 	from.LocalPaths = true
-	*desk = builtins.Env{
+	*touched = builtins.Env{
 		Source: w.client(from), Trust: w.trust(c), Facts: source.NewFacts(c.Cache.Bytes/2, nil),
 		Limits: c.Limits, Log: slog.New(slog.DiscardHandler),
 	}

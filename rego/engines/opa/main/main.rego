@@ -424,19 +424,19 @@ _resources := [review.object |
 	_text(review, ["object", "metadata", "name"]) != ""
 ]
 
-_by_namespace[namespace][version][kind][name] := resource if {
+_by_namespace := object.union_n([{namespace: {version: {kind: {name: resource}}}} |
 	some i, resource in _resources
 	[namespace, kind, name] := _place(resource)
 	version := _told(i, resource)
-}
+])
 
 # What names no namespace may be of the cluster, too.
-_cluster[version][kind][name] := resource if {
+_cluster := object.union_n([{version: {kind: {name: resource}}} |
 	some i, resource in _resources
 	_text(resource, ["metadata", "namespace"]) == ""
 	[_, kind, name] := _place(resource)
 	version := _told(i, resource)
-}
+])
 
 _place(resource) := [namespace, resource.kind, resource.metadata.name] if {
 	is_string(resource.kind)
@@ -451,7 +451,7 @@ _told(i, resource) := resource.apiVersion if {
 # No version of an API has the sign that tells them apart.
 _told_before(_, resource) if contains(resource.apiVersion, "#")
 
-_told_before(i, resource) if min(_positions[_place(resource)]) < i
+_told_before(i, resource) if _first[_place(resource)] < i
 
 _told_before(_, resource) if {
 	[namespace, kind, name] := _place(resource)
@@ -463,4 +463,8 @@ _told_before(_, resource) if {
 	_known.cluster[resource.apiVersion][kind][name]
 }
 
-_positions[_place(resource)] contains i if some i, resource in _resources
+# Of two for one place the second one wins, so they stand from last to first.
+_first := object.union_n([{place: i} |
+	some i in numbers.range(count(_resources) - 1, 0)
+	place := _place(_resources[i])
+])
