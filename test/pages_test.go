@@ -329,15 +329,20 @@ func moduleDir(t *testing.T, path string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// The page speaks of the webhook configuration by its names.
-func TestWebhookOfPages(t *testing.T) {
+// The page for owners speaks of the webhook configuration and of the alerts by
+// their names.
+func TestNamesOfPages(t *testing.T) {
 	webhook := values(t, read(t, "../deploy/webhook/webhook.yaml"))
 	name, _ := at(webhook, "metadata.name")
 	hooks, _ := webhook["webhooks"].([]any)
+	names := []string{name.(string), hooks[0].(map[string]any)["name"].(string)}
+	for _, alert := range regexp.MustCompile(`(?m)^- alert: (.*)$`).FindAllStringSubmatch(read(t, chart+"/files/alerts.yaml"), -1) {
+		names = append(names, "`"+alert[1]+"`")
+	}
 	page := read(t, "../docs/cluster.md")
-	for _, want := range []any{name, hooks[0].(map[string]any)["name"]} {
-		if !strings.Contains(page, want.(string)) {
-			t.Errorf("the page does not know %s", want)
+	for _, name := range names {
+		if !strings.Contains(page, name) {
+			t.Errorf("the page does not know %s", name)
 		}
 	}
 }
