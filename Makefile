@@ -39,10 +39,11 @@ bench: build tools ## Measure against real helm, cosign, gator and Ratify in one
 tools: # real helm, cosign and registry, built from modules of their own
 	test/tools/build.sh $(TOOLS) helm3 helm4 gatekeeper gator cosign2 cosign3 registry
 
-cluster: cluster-tools ## Run the tests against a real Kubernetes API server and Gatekeeper
-	CHARTSEAL_CLUSTER_TOOLS=$(CURDIR)/bin/cluster go test -count=1 -timeout 30m ./test/cluster/...
+e2e: cluster-tools tools build ## Run all of it in a real cluster: API server, Gatekeeper, registry, E2E_SECONDS=60
+	E2E_SECONDS=$(E2E_SECONDS) CHARTSEAL_CLUSTER_TOOLS=$(CURDIR)/bin/cluster CHARTSEAL_TOOLS=$(TOOLS) CHARTSEAL_PROVIDER_BIN=$(CURDIR)/bin/chartseal-provider \
+		CHARTSEAL_BIN=$(CURDIR)/bin/chartseal go test -count=1 -v -timeout 40m ./test/cluster/...
 
-.PHONY: cluster cluster-tools
+.PHONY: e2e cluster-tools
 cluster-tools: # etcd, kube-apiserver, kubectl and Gatekeeper, built from a module of their own; takes minutes, once
 	test/cluster/build.sh bin/cluster
 

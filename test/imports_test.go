@@ -36,6 +36,8 @@ var mayImport = map[string][]string{
 	"deploy/image":              {},
 	"deploy/kustomize":          {},
 	"deploy/kustomize/generate": {},
+	"deploy/webhook":            {},
+	"deploy/webhook/generate":   {"policies", "rego"},
 	// Text alone.
 	"rego":                 {},
 	"policies":             {},

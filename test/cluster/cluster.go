@@ -2,7 +2,7 @@
 
 // Package cluster runs a real Kubernetes API server, and Gatekeeper where it is
 // wanted, as plain processes on loopback, for tests. `make cluster-tools` builds
-// them and `make cluster` runs those tests.
+// them and `make e2e` runs those tests.
 //
 // There is no scheduler, kubelet or controller: Pods stay pending, nothing is
 // garbage collected, and a deleted namespace never goes. Take a cluster, or at
@@ -21,7 +21,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -45,7 +44,7 @@ func Start(t testing.TB) *Cluster {
 	t.Helper()
 	tools := os.Getenv("CHARTSEAL_CLUSTER_TOOLS")
 	if tools == "" {
-		t.Skip("CHARTSEAL_CLUSTER_TOOLS names no folder with etcd, kube-apiserver, kubectl and gatekeeper; run make cluster")
+		t.Skip("CHARTSEAL_CLUSTER_TOOLS names no folder with etcd, kube-apiserver, kubectl and gatekeeper; run make e2e")
 	}
 	c := &Cluster{Dir: t.TempDir(), tools: tools, ca: newAuthority(t, "kubernetes")}
 	etcd := c.startEtcd(t)
@@ -55,16 +54,16 @@ func Start(t testing.TB) *Cluster {
 }
 
 func (c *Cluster) startEtcd(t testing.TB) (url string) {
-	client, peer := "http://"+freeAddress(t), "http://"+freeAddress(t)
+	client, peer := "http://"+FreeAddress(t), "http://"+FreeAddress(t)
 	c.start(t, "etcd", nil, "--data-dir", filepath.Join(c.Dir, "etcd"), "--unsafe-no-fsync",
 		"--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
-	await(t, "etcd", http.DefaultClient, client+"/readyz")
+	Await(t, "etcd", http.DefaultClient, client+"/readyz")
 	return client
 }
 
 func (c *Cluster) startServer(t testing.TB, etcd string) {
-	address := freeAddress(t)
+	address := FreeAddress(t)
 	c.Server = "https://" + address
 	host, port, _ := net.SplitHostPort(address)
 	server := c.ca.issue(t, subject{name: "kube-apiserver", hosts: []string{host}, server: true})
@@ -76,7 +75,7 @@ func (c *Cluster) startServer(t testing.TB, etcd string) {
 		"--service-account-key-file="+c.Write(t, "sa.crt", accounts.cert), "--service-account-signing-key-file="+c.Write(t, "sa.key", accounts.key),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/16",
 		"--disable-admission-plugins=ServiceAccount") // nobody makes the default accounts that it wants
-	await(t, "kube-apiserver", c.client(t), c.Server+"/readyz")
+	Await(t, "kube-apiserver", c.client(t), c.Server+"/readyz")
 }
 
 // client is an administrator's.
@@ -161,27 +160,14 @@ func (c *Cluster) Write(t testing.TB, name string, content []byte) string {
 	return path
 }
 
-// start starts a tool that ends with the test. What it logs is shown if the
-// test fails.
-func (c *Cluster) start(t testing.TB, name string, env []string, args ...string) {
+// start starts a tool that ends with the test.
+func (c *Cluster) start(t testing.TB, name string, env []string, args ...string) *Process {
 	t.Helper()
-	var log bytes.Buffer
-	cmd := exec.Command(c.Tool(t, name), args...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.Dir, append(env, "HOME="+c.Dir), &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		err := cmd.Wait()
-		if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); t.Failed() {
-			t.Logf("%s: %v\n%s", name, err, strings.Join(lines[max(0, len(lines)-40):], "\n"))
-		}
-	})
+	return Run(t, name, Command{Path: c.Tool(t, name), Args: args, Env: append(env, "HOME="+c.Dir), Dir: c.Dir})
 }
 
-// freeAddress is an address of loopback that nobody listens at.
-func freeAddress(t testing.TB) string {
+// FreeAddress is an address of loopback that nobody listens at.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -191,8 +177,8 @@ func freeAddress(t testing.TB) string {
 	return listener.Addr().String()
 }
 
-// await asks until the answer is 200.
-func await(t testing.TB, what string, client *http.Client, url string) {
+// Await asks until the answer is 200.
+func Await(t testing.TB, what string, client *http.Client, url string) {
 	t.Helper()
 	Eventually(t, what+" at "+url, func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

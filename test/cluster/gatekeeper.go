@@ -3,6 +3,8 @@
 package cluster
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"os"
@@ -18,9 +20,15 @@ import (
 // providers.
 const GatekeeperName = "gatekeeper-webhook-service.gatekeeper-system.svc"
 
-// A Gatekeeper is a running one.
+// A Gatekeeper is one process with its webhooks and all operations.
 type Gatekeeper struct {
+	*Process
 	ClientCA []byte // PEM: who signed the certificate that it shows to providers
+
+	cluster *Cluster
+	webhook string // its address
+	health  string
+	flags   []string
 }
 
 // ApplyCRDs applies Gatekeeper's custom resources, without Gatekeeper.
@@ -33,45 +41,99 @@ func (c *Cluster) ApplyCRDs(t testing.TB) {
 // process. Flags come after ours, so they win.
 func (c *Cluster) StartGatekeeper(t testing.TB, flags ...string) *Gatekeeper {
 	t.Helper()
-	ca := newAuthority(t, "gatekeeper")
-	own := ca.issue(t, subject{name: GatekeeperName, hosts: []string{GatekeeperName, "127.0.0.1"}, server: true})
-	certs := filepath.Dir(c.Write(t, "gatekeeper/tls.crt", own.cert))
-	c.Write(t, "gatekeeper/tls.key", own.key)
+	g := &Gatekeeper{cluster: c, webhook: FreeAddress(t), health: FreeAddress(t)}
+	g.Use(t, g.NewCertificate(t))
+	c.applyGatekeeper(t, func(o *unstructured.Unstructured) bool { return g.outOfCluster(o) })
 	audit := filepath.Join(c.Dir, "audit") // without it every audit fails
 	if err := os.MkdirAll(audit, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	webhook, health := freeAddress(t), freeAddress(t)
-	_, port, _ := net.SplitHostPort(webhook)
-	_, metrics, _ := net.SplitHostPort(freeAddress(t))
-	c.applyGatekeeper(t, func(o *unstructured.Unstructured) bool { return outOfCluster(o, webhook, ca.pair().cert) })
-	c.start(t, "gatekeeper", []string{"POD_NAMESPACE=gatekeeper-system", "CONTAINER_NAME=manager"}, append([]string{
+	_, port, _ := net.SplitHostPort(g.webhook)
+	_, metrics, _ := net.SplitHostPort(FreeAddress(t))
+	g.flags = append([]string{
 		"--debug-use-fake-pod", "--kubeconfig=" + c.Kubeconfig, "--host=127.0.0.1", "--port=" + port,
-		"--cert-dir=" + certs, "--disable-cert-rotation", "--health-addr=" + health, "--prometheus-port=" + metrics,
+		"--cert-dir=" + filepath.Join(c.Dir, "gatekeeper"), "--disable-cert-rotation", "--health-addr=" + g.health, "--prometheus-port=" + metrics,
 		"--external-data-provider-response-cache-ttl=0", "--audit-interval=10", "--api-cache-dir=" + audit,
 		"--shutdown-delay=0", "--log-denies", "--exempt-namespace=gatekeeper-system",
-	}, flags...)...)
-	await(t, "gatekeeper", http.DefaultClient, "http://"+health+"/readyz")
-	return &Gatekeeper{ca.pair().cert}
+	}, flags...)
+	g.Start(t)
+	return g
 }
 
-// outOfCluster drops what needs a kubelet, and points the webhooks at loopback:
-// there is no network of services.
-func outOfCluster(o *unstructured.Unstructured, webhook string, ca []byte) bool {
-	switch o.GetKind() {
-	case "Deployment", "Service", "PodDisruptionBudget", "ResourceQuota":
-		return false
+// Start starts it, again if it was stopped, with more flags from now on.
+func (g *Gatekeeper) Start(t testing.TB, flags ...string) {
+	t.Helper()
+	g.flags = append(g.flags, flags...)
+	g.Process = g.cluster.start(t, "gatekeeper", []string{"POD_NAMESPACE=gatekeeper-system", "CONTAINER_NAME=manager"}, g.flags...)
+	Await(t, "gatekeeper", http.DefaultClient, "http://"+g.health+"/readyz")
+}
+
+// A Certificate is one that Gatekeeper can have.
+type Certificate struct {
+	Authority, Cert, Key []byte // PEM
+}
+
+// NewCertificate makes one of a new authority, as a renewal does.
+func (g *Gatekeeper) NewCertificate(t testing.TB) Certificate {
+	t.Helper()
+	ca := newAuthority(t, "gatekeeper")
+	own := ca.issue(t, subject{name: GatekeeperName, hosts: []string{GatekeeperName, "127.0.0.1"}, server: true})
+	return Certificate{ca.pair().cert, own.cert, own.key}
+}
+
+// Use writes the certificate where Gatekeeper has its own, which it reads again
+// by itself.
+func (g *Gatekeeper) Use(t testing.TB, c Certificate) {
+	t.Helper()
+	g.cluster.Write(t, "gatekeeper/tls.key", c.Key)
+	g.cluster.Write(t, "gatekeeper/tls.crt", c.Cert)
+	g.ClientCA = c.Authority
+}
+
+// Shows says whether it has taken its certificate.
+func (g *Gatekeeper) Shows() error {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(g.ClientCA)
+	conn, err := tls.Dial("tcp", g.webhook, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13})
+	if err != nil {
+		return err
 	}
+	return conn.Close()
+}
+
+// Hook points the webhooks of a configuration at Gatekeeper, with a bundle of
+// authorities that may have signed its certificate: there is no network of
+// services here.
+func (g *Gatekeeper) Hook(o *unstructured.Unstructured, bundle []byte) {
 	webhooks, _, _ := unstructured.NestedSlice(o.Object, "webhooks")
 	for _, each := range webhooks {
 		hook := each.(map[string]any)
 		path, _, _ := unstructured.NestedString(hook, "clientConfig", "service", "path")
-		hook["clientConfig"] = map[string]any{"url": "https://" + webhook + path, "caBundle": encode(ca)}
+		hook["clientConfig"] = map[string]any{"url": "https://" + g.webhook + path, "caBundle": encode(bundle)}
 	}
 	if webhooks != nil {
 		_ = unstructured.SetNestedSlice(o.Object, webhooks, "webhooks")
 	}
+}
+
+// outOfCluster drops what needs a kubelet.
+func (g *Gatekeeper) outOfCluster(o *unstructured.Unstructured) bool {
+	switch o.GetKind() {
+	case "Deployment", "Service", "PodDisruptionBudget", "ResourceQuota":
+		return false
+	}
+	g.Hook(o, g.ClientCA)
 	return true
+}
+
+// Trusted makes these authorities those that the webhooks' certificate may be
+// of, in Gatekeeper's own configurations.
+func (g *Gatekeeper) Trusted(t testing.TB, bundle []byte) {
+	t.Helper()
+	g.cluster.applyGatekeeper(t, func(o *unstructured.Unstructured) bool {
+		g.Hook(o, bundle)
+		return strings.HasSuffix(o.GetKind(), "WebhookConfiguration")
+	})
 }
 
 // applyGatekeeper applies those objects of Gatekeeper's own manifest that are

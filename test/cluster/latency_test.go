@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// TestLatency prints what our constraints add to admissions, as a user sees it
+// at the API server. Figures depend on the machine; only errors fail.
+// E2E_SECONDS gives the steady load more than a few seconds.
+func TestLatency(t *testing.T) {
+	w := newWorld(t, "--external-data-provider-response-cache-ttl=3m", "--audit-interval=60")
+	dana := w.tenant()
+	w.Apply(t, w.charts.real(shop))
+	o := w.artifact(t, "web", "platform/web", "1.2.3")
+	const n = 300
+	without := w.admissions(t, dana, o, n)
+	t.Logf("without our constraints: %s", without)
+	w.applyProvider()
+	w.applyTemplates(policies(t)...)
+	constraints := w.constraints()
+	w.constrain(constraints["trusted"])
+	t.Logf("with trusted_charts: %s", w.admissions(t, dana, o, n).against(without))
+	w.applyWebhook(w.gatekeeper.ClientCA)
+	warm := w.admissions(t, dana, o, n)
+	t.Logf("with trusted_charts and our webhook configuration: %s", warm.against(without))
+	w.cold(t, dana, warm)
+	for _, name := range []string{"pinned", "sources", "engines"} {
+		w.constrain(constraints[name])
+	}
+	t.Logf("with four policies and our webhook configuration: %s", w.admissions(t, dana, o, n).against(without))
+	w.steady(t, dana, 50, seconds(t))
+}
+
+func seconds(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("E2E_SECONDS")
+	if text == "" {
+		return 5 * time.Second
+	}
+	n, err := strconv.Atoi(text)
+	must(t, err)
+	return time.Duration(n) * time.Second
+}
+
+// times are how long admissions took, sorted.
+type times []time.Duration
+
+func (ts times) at(share float64) time.Duration {
+	return ts[min(len(ts)-1, int(share*float64(len(ts))))].Round(10 * time.Microsecond)
+}
+
+func (ts times) String() string {
+	return fmt.Sprintf("p50 %s, p90 %s, p99 %s of %d", ts.at(.5), ts.at(.9), ts.at(.99), len(ts))
+}
+
+// A measurement is of admissions one after the other.
+type measurement struct {
+	times
+	gatekeeper, provider time.Duration // what each computes for one
+}
+
+func (m measurement) String() string {
+	return fmt.Sprintf("%s; Gatekeeper computes %s for one, the provider %s", m.times, m.gatekeeper.Round(10*time.Microsecond), m.provider.Round(10*time.Microsecond))
+}
+
+func (m measurement) against(other measurement) string {
+	return fmt.Sprintf("%s; added p50 %s, p99 %s", m, m.at(.5)-other.at(.5), m.at(.99)-other.at(.99))
+}
+
+// admissions creates the object n times in a dry run, after it has become warm.
+func (w *world) admissions(t *testing.T, dana *user, o *unstructured.Unstructured, n int) (m measurement) {
+	t.Helper()
+	for range 20 {
+		must(t, dana.try(t.Context(), o))
+	}
+	gatekeeper, provider := w.gatekeeper.CPU(), w.provider.CPU()
+	for range n {
+		began := time.Now()
+		must(t, dana.try(t.Context(), o))
+		m.times = append(m.times, time.Since(began))
+	}
+	m.gatekeeper, m.provider = (w.gatekeeper.CPU()-gatekeeper)/time.Duration(n), (w.provider.CPU()-provider)/time.Duration(n)
+	slices.Sort(m.times)
+	return m
+}
+
+// cold creates objects with charts that nobody has asked for before.
+func (w *world) cold(t *testing.T, dana *user, warm measurement) {
+	t.Helper()
+	const n = 30
+	var objects []*unstructured.Unstructured
+	for i := range n {
+		tag := fmt.Sprintf("3.0.%d", i)
+		w.charts.publish("platform/web", tag, w.charts.platform)
+		objects = append(objects, w.artifact(t, "web", "platform/web", tag))
+	}
+	trip := w.roundTrip(t)
+	w.registry.Forget()
+	var took times
+	for _, o := range objects {
+		began := time.Now()
+		must(t, dana.try(t.Context(), o))
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	trips := time.Duration(len(w.registry.Requests()) / n)
+	added := took.at(.5) - warm.at(.5)
+	t.Logf("cold: %s; %d round trips of %s to the registry each; beside them, cold adds p50 %s", took, trips, trip, added-trips*trip)
+}
+
+// roundTrip is the time that one request to the registry takes.
+func (w *world) roundTrip(t *testing.T) time.Duration {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: w.authority.Pool()}}}
+	defer client.CloseIdleConnections()
+	var took times
+	for range 50 {
+		began := time.Now()
+		response, err := client.Get(w.registry.URL() + "/v2/platform/web/manifests/1.2.3")
+		must(t, err)
+		_, err = io.Copy(io.Discard, response.Body)
+		must(t, err)
+		must(t, response.Body.Close())
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	return took.at(.5)
+}
+
+// steady creates so many objects a second, of twenty charts, each tenth of which
+// is unsigned.
+func (w *world) steady(t *testing.T, dana *user, perSecond int, during time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), during)
+	defer cancel()
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	var took times
+	errors := 0
+	for i := 0; ctx.Err() == nil; i++ {
+		o := w.artifact(t, fmt.Sprintf("steady-%d", i), "platform/web", fmt.Sprintf("3.0.%d", i%20))
+		signed := i%10 != 9
+		if !signed {
+			o = w.artifact(t, fmt.Sprintf("steady-%d", i), "platform/unsigned", "1.2.3")
+		}
+		wait.Go(func() {
+			began := time.Now()
+			err := dana.create(t.Context(), o)
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, time.Since(began))
+			if said := deniers(err); (err == nil) != signed || (!signed && said["trusted"] == "") {
+				errors++
+				t.Errorf("steady-%d: the API server said: %v", i, err)
+			}
+		})
+		<-tick.C
+	}
+	wait.Wait()
+	slices.Sort(took)
+	t.Logf("%d objects a second for %s: %s, slowest %s; errors: %d", perSecond, during, took, took.at(1), errors)
+}
