@@ -13,11 +13,12 @@ import (
 	"strings"
 )
 
-//go:embed engines lib
+//go:embed engines lib capabilities-gatekeeper.json
 var files embed.FS
 
 // FS is the library, its tests aside: what both engines have is below lib, what
-// differs below engines/opa and engines/gatekeeper.
+// differs below engines/opa and engines/gatekeeper. What Gatekeeper's engine can
+// do is in capabilities-gatekeeper.json.
 var FS fs.FS = withoutTests{files}
 
 // withoutTests hides what is there for the library's authors alone.

@@ -47,10 +47,11 @@ var mayImport = map[string][]string{
 	// What talks to Kubernetes is a package of its own, which nothing that judges may reach.
 	"cmd/chartseal-provider/certs": {},
 	"cmd/chartseal-provider":       {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "builtins/trust/inventory", "cmd/chartseal-provider/certs", "provider"},
-	"policies/generate":            {},
+	"policies/template":            {},
+	"policies/generate":            {"policies/template"},
 	"cmd/chartseal-gator/external": {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/trust", "provider"},
 	"cmd/chartseal-gator":          {"builtins/config", "cmd/chartseal-gator/external", "cmd/chartseal/start"},
-	"cmd/chartseal":                {"cmd/chartseal/lint", "cmd/chartseal/review", "cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/cosign", "builtins/helm", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
+	"cmd/chartseal":                {"policies/template", "rego", "cmd/chartseal/lint", "cmd/chartseal/review", "cmd/chartseal/start", "builtins", "builtins/chartref", "builtins/chart", "builtins/cosign", "builtins/helm", "builtins/all", "builtins/config", "builtins/opa", "builtins/trust", "builtins/trust/inventory", "builtins/trust/tuf"},
 }
 
 // What of others a package must stay free of, directly or through anything

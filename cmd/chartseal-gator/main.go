@@ -75,7 +75,10 @@ func command() *cobra.Command {
 		evaluating.PreRunE = answered
 		root.AddCommand(evaluating)
 	}
-	root.AddCommand(expand.Cmd, sync.Cmd)
+	root.AddCommand(expand.Cmd, sync.Cmd, &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), version) },
+	})
 	return root
 }
 

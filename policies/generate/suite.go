@@ -10,15 +10,17 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/chartseal/chartseal/policies/template"
 )
 
 // suiteOf makes a test of every folder of samples. In it lie the constraint,
 // objects that it allows and objects that it does not, and, as inventory*.yaml,
 // what is synced.
-func suiteOf(repository fs.FS, p *policy) (string, error) {
+func suiteOf(repository fs.FS, policy string) (string, error) {
 	var out strings.Builder
-	out.WriteString(origin(p.name) + "kind: Suite\napiVersion: test.gatekeeper.sh/v1alpha1\nmetadata:\n  name: " + strings.ToLower(kind(p.name)) + "\n")
-	base := "deploy/policies/" + p.name
+	out.WriteString(origin(policy) + "kind: Suite\napiVersion: test.gatekeeper.sh/v1alpha1\nmetadata:\n  name: " + strings.ToLower(template.Kind(policy)) + "\n")
+	base := "deploy/policies/" + policy
 	samples, err := fs.Glob(repository, base+"/samples/*/constraint.yaml")
 	if err != nil || len(samples) == 0 {
 		out.WriteString("tests: []\n")
@@ -94,7 +96,7 @@ func assertionsOf(raw []byte, allowed bool) (string, error) {
 			count = n
 		}
 		if text, ok := strings.CutPrefix(lines.Text(), "# message: "); ok {
-			messages += "          - violations: yes\n            message: " + quote(text) + "\n"
+			messages += "          - violations: yes\n            message: " + template.Quote(text) + "\n"
 		}
 	}
 	return "          - violations: " + count + "\n" + messages, nil

@@ -5,11 +5,13 @@
 package external
 
 import (
-	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/open-policy-agent/frameworks/constraint/pkg/apis/externaldata/unversioned"
@@ -86,26 +88,24 @@ func newProvider(c *config.Config, log *slog.Logger, adjustments []func(*source.
 	}), nil
 }
 
-// serve answers on loopback, for whoever has the key of this process alone:
-// others on this machine could else use its credentials.
+// serve answers on loopback, for whoever knows the path: others on this machine
+// could else use the credentials of this process.
 func serve(p *provider.Provider, shown *identity, log *slog.Logger) (url string, err error) {
-	tls, err := provider.NewTLS(provider.Material{
-		Certificate: shown.certificate, Key: shown.key, ClientCAs: shown.certificate, ClientNames: []string{peer},
+	listener, err := tls.Listen("tcp", net.JoinHostPort(loopback.String(), "0"), &tls.Config{
+		Certificates: []tls.Certificate{shown.pair}, MinVersion: tls.VersionTLS13,
 	})
 	if err != nil {
 		return "", err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(loopback.String(), "0"))
-	if err != nil {
-		return "", err
+	secret := "/" + rand.Text()
+	server := &http.Server{
+		Handler: http.StripPrefix(secret, p), ReadHeaderTimeout: margin,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	server := &provider.Server{Provider: p, TLS: tls, Log: log}
 	go func() {
-		if err := server.Serve(context.Background(), listener, nil); err != nil {
-			log.Error("external data is not answered any more", slog.String("error", err.Error()))
-		}
+		log.Error("external data is not answered any more", slog.String("error", server.Serve(listener).Error()))
 	}()
-	return "https://" + listener.Addr().String() + provider.Path, nil
+	return "https://" + listener.Addr().String() + secret + provider.Path, nil
 }
 
 func register(url string, shown *identity, patience time.Duration) error {
@@ -119,13 +119,6 @@ func register(url string, shown *identity, patience time.Duration) error {
 	if err != nil {
 		return err
 	}
-	watcher, err := shown.watcher()
-	if err != nil {
-		return err
-	}
-	_, err = rego.New(
-		rego.AddExternalDataProviderCache(providers),
-		rego.EnableExternalDataClientAuth(), rego.AddExternalDataClientCertWatcher(watcher),
-	)
+	_, err = rego.New(rego.AddExternalDataProviderCache(providers))
 	return err
 }

@@ -3,17 +3,20 @@
 package external
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/config"
+	"github.com/chartseal/chartseal/provider"
 )
 
 const asked = `{"apiVersion":"externaldata.gatekeeper.sh/v1beta1","kind":"ProviderRequest","request":{"keys":["{\"check\":\"cosign.verify\",\"opts\":{\"public_keys\":[\"none\"]},\"ref\":\"web.tgz\"}"]}}`
@@ -24,44 +27,38 @@ func TestOnlyThisProcessIsAnswered(t *testing.T) {
 	discard := slog.New(slog.DiscardHandler)
 	p, err := newProvider(config.Default(), discard, nil)
 	succeeds(t, err)
-	ours, err := newIdentity()
+	shown, err := newIdentity()
 	succeeds(t, err)
-	other, err := newIdentity()
+	address, err := serve(p, shown, discard)
 	succeeds(t, err)
-	url, err := serve(p, ours, discard)
+	at, err := url.Parse(address)
 	succeeds(t, err)
 	for name, test := range map[string]struct {
-		shown    *identity
+		path     string
 		answered bool
-	}{"ours": {ours, true}, "another's": {other, false}, "none": {nil, false}} {
+	}{"the path": {at.Path, true}, "the provider's": {provider.Path, false}, "another": {"/" + rand.Text() + provider.Path, false}} {
 		t.Run(name, func(t *testing.T) {
-			body, err := ask(t, url, ours, test.shown)
-			if answered := err == nil && strings.Contains(body, `"code":"invalid_options"`); answered != test.answered {
-				t.Errorf("answered is %t (%v): %s", answered, err, body)
+			at.Path = test.path
+			body := ask(t, at.String(), shown)
+			if answered := strings.Contains(body, `"code":"invalid_options"`); answered != test.answered {
+				t.Errorf("answered is %t: %s", answered, body)
 			}
 		})
 	}
 }
 
-func ask(t *testing.T, url string, trusted, shown *identity) (string, error) {
+func ask(t *testing.T, url string, trusted *identity) string {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(trusted.certificate)
-	c := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
-	if shown != nil {
-		pair, err := tls.X509KeyPair(shown.certificate, shown.key)
-		succeeds(t, err)
-		c.Certificates = []tls.Certificate{pair}
-	}
-	transport := &http.Transport{TLSClientConfig: c}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}
 	defer transport.CloseIdleConnections()
 	answer, err := (&http.Client{Transport: transport}).Post(url, "application/json", strings.NewReader(asked))
-	if err != nil {
-		return "", err
-	}
+	succeeds(t, err)
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
-	return string(body), err
+	succeeds(t, err)
+	return string(body)
 }
 
 // A file that is made for a webhook's hurry gives a check its time here; one

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package template writes a policy as a ConstraintTemplate of Gatekeeper: the
+// very text that runs in CI, with what it reaches of the library.
+package template
 
 import (
 	"bytes"
@@ -22,9 +24,9 @@ type source struct {
 	module *ast.Module
 }
 
-// A policy is what one folder below policies says.
-type policy struct {
-	name        string
+// A Policy is what one folder says.
+type Policy struct {
+	Name        string
 	title       string
 	description string
 	version     string
@@ -34,29 +36,57 @@ type policy struct {
 	schema      map[string]any
 }
 
-// readLibrary reads all packages below lib, as Gatekeeper has them.
-func readLibrary(repository fs.FS) (library []source, err error) {
-	for _, pattern := range []string{"rego/lib/*/*.rego", "rego/engines/gatekeeper/lib/*/*.rego", "policies/*/schema.rego"} {
-		files, err := fs.Glob(repository, pattern)
+// Read reads the policy called name from its folder, and from the library what
+// it reaches. It refuses what Gatekeeper would: what does not compile there,
+// imports what is not there, or says neither its title, its description nor its
+// version.
+func Read(library, folder fs.FS, name string) (*Policy, error) {
+	entry, err := read(folder, name+".rego")
+	if err != nil {
+		return nil, err
+	}
+	available, err := readLibrary(library, folder, name)
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{Name: name, entry: entry}
+	if err := p.reach(library, available); err != nil {
+		return nil, err
+	}
+	if err := p.describe(); err != nil {
+		return nil, err
+	}
+	p.schema, err = p.evaluateSchema()
+	return p, err
+}
+
+// readLibrary reads all packages below lib, as Gatekeeper has them, and those
+// of the policy itself.
+func readLibrary(library, folder fs.FS, name string) (all []source, err error) {
+	for _, from := range []struct {
+		fs.FS
+		pattern string
+	}{{library, "lib/*/*.rego"}, {library, "engines/gatekeeper/lib/*/*.rego"}, {folder, "*.rego"}} {
+		files, err := fs.Glob(from, from.pattern)
 		if err != nil {
 			return nil, err
 		}
 		for _, file := range files {
-			if strings.HasSuffix(file, "_test.rego") {
+			if strings.HasSuffix(file, "_test.rego") || file == name+".rego" {
 				continue
 			}
-			s, err := read(repository, file)
+			s, err := read(from, file)
 			if err != nil {
 				return nil, err
 			}
-			library = append(library, s)
+			all = append(all, s)
 		}
 	}
-	return library, nil
+	return all, nil
 }
 
-func read(repository fs.FS, file string) (source, error) {
-	text, err := fs.ReadFile(repository, file)
+func read(from fs.FS, file string) (source, error) {
+	text, err := fs.ReadFile(from, file)
 	if err != nil {
 		return source{}, err
 	}
@@ -67,24 +97,8 @@ func read(repository fs.FS, file string) (source, error) {
 	return source{file, string(text), module}, err
 }
 
-func newPolicy(repository fs.FS, library []source, name string) (*policy, error) {
-	entry, err := read(repository, "policies/"+name+"/"+name+".rego")
-	if err != nil {
-		return nil, err
-	}
-	p := &policy{name: name, entry: entry}
-	if err := p.reach(repository, library); err != nil {
-		return nil, err
-	}
-	if err := p.describe(); err != nil {
-		return nil, err
-	}
-	p.schema, err = p.evaluateSchema()
-	return p, err
-}
-
 // describe takes from the package's METADATA what people read.
-func (p *policy) describe() error {
+func (p *Policy) describe() error {
 	for _, a := range p.entry.module.Annotations {
 		if a.Scope == "package" {
 			p.title, p.description = a.Title, strings.Join(strings.Fields(a.Description), " ")
@@ -99,8 +113,8 @@ func (p *policy) describe() error {
 
 // reach follows the references of the entry, compiled with what Gatekeeper's
 // OPA has. Who names a folder of packages reaches all of them.
-func (p *policy) reach(repository fs.FS, library []source) error {
-	c, err := compile(repository, append(slices.Clip(library), p.entry))
+func (p *Policy) reach(from fs.FS, library []source) error {
+	c, err := compile(from, append(slices.Clip(library), p.entry))
 	if err != nil {
 		return err
 	}
@@ -147,8 +161,8 @@ func names(ref, pkg ast.Ref) bool {
 	return ground.HasPrefix(pkg) || (len(ground) > 1 && ground[0].Equal(ast.DefaultRootDocument) && pkg.HasPrefix(ground))
 }
 
-func compile(repository fs.FS, sources []source) (*ast.Compiler, error) {
-	raw, err := fs.ReadFile(repository, "rego/capabilities-gatekeeper.json")
+func compile(library fs.FS, sources []source) (*ast.Compiler, error) {
+	raw, err := fs.ReadFile(library, "capabilities-gatekeeper.json")
 	if err != nil {
 		return nil, err
 	}
@@ -167,11 +181,12 @@ func compile(repository fs.FS, sources []source) (*ast.Compiler, error) {
 	return c, nil
 }
 
-// evaluateSchema gives the JSON schema of the policy's options.
-func (p *policy) evaluateSchema() (schema map[string]any, err error) {
-	args := []func(*rego.Rego){rego.Query("data.lib.schemas." + p.name + ".schema")}
+// evaluateSchema gives the JSON schema of the policy's options. Without one
+// they are an object, whatever is in it.
+func (p *Policy) evaluateSchema() (map[string]any, error) {
+	args := []func(*rego.Rego){rego.Query("data.lib.schemas." + p.Name + ".schema")}
 	for _, s := range p.libraries {
-		if !strings.HasPrefix(s.file, "rego/engines/") {
+		if !strings.HasPrefix(s.file, "engines/") {
 			args = append(args, rego.ParsedModule(s.module))
 		}
 	}
@@ -179,10 +194,11 @@ func (p *policy) evaluateSchema() (schema map[string]any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(results) == 1 {
-		schema, _ = results[0].Expressions[0].Value.(map[string]any)
+	if len(results) == 0 {
+		return map[string]any{"type": "object"}, nil
 	}
-	if schema == nil {
+	schema, ok := results[0].Expressions[0].Value.(map[string]any)
+	if !ok {
 		return nil, errors.New("its schema.rego holds no schema")
 	}
 	return schema, nil

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package template
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 
 // The Rego stands as it is, so that whoever reads the template in a cluster
 // reads the policy.
-var constraintTemplate = template.Must(template.New("template").Funcs(template.FuncMap{"indent": indent, "quote": quote}).Parse(
+var constraintTemplate = template.Must(template.New("template").Funcs(template.FuncMap{"indent": indent, "quote": Quote}).Parse(
 	`apiVersion: templates.gatekeeper.sh/v1
 kind: ConstraintTemplate
 metadata:
@@ -48,9 +48,10 @@ spec:
 {{- end}}
 `))
 
-func (p *policy) template() string {
+// Manifest is the ConstraintTemplate, as YAML.
+func (p *Policy) Manifest() string {
 	values := map[string]any{
-		"Resource": strings.ToLower(kind(p.name)), "Kind": kind(p.name), "Schema": p.openAPI(),
+		"Resource": strings.ToLower(Kind(p.Name)), "Kind": Kind(p.Name), "Schema": p.openAPI(),
 		"Title": p.title, "Version": p.version, "Description": p.description,
 		"Rego": p.entry.text, "Synced": "", "Libraries": []string{},
 	}
@@ -61,7 +62,6 @@ func (p *policy) template() string {
 		values["Libraries"] = append(values["Libraries"].([]string), s.text)
 	}
 	var out strings.Builder
-	out.WriteString(origin(p.name))
 	if err := constraintTemplate.Execute(&out, values); err != nil {
 		panic(err) // the template and the values stand above
 	}
@@ -88,8 +88,8 @@ func indent(n int, text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// quote is text as YAML and JSON have it.
-func quote(text string) string {
+// Quote is text as YAML and JSON have it.
+func Quote(text string) string {
 	var out strings.Builder
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
@@ -102,7 +102,7 @@ func quote(text string) string {
 // openAPI is what the API server checks of a constraint's parameters: types,
 // and nothing else. Whatever it would drop or refuse, the policy would not see;
 // so every object stays open, and it is the policy that judges the rest.
-func (p *policy) openAPI() string {
+func (p *Policy) openAPI() string {
 	options := open(p.schema)
 	options["description"] = "What " + p.title + " demands. The policy itself judges it, and denies all for what it does not know."
 	raw, err := yaml.Marshal(map[string]any{"type": "object", "properties": map[string]any{"options": options}})
@@ -155,4 +155,12 @@ func each(properties map[string]any) map[string]any {
 		opened[name] = open(schema)
 	}
 	return opened
+}
+
+// Kind is the kind of a policy's constraints: trusted_charts is TrustedCharts.
+func Kind(name string) (kind string) {
+	for word := range strings.SplitSeq(name, "_") {
+		kind += strings.ToUpper(word[:min(1, len(word))]) + word[min(1, len(word)):]
+	}
+	return kind
 }
