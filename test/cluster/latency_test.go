@@ -3,7 +3,6 @@
 package cluster_test
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -145,34 +144,40 @@ func (w *world) roundTrip(t *testing.T) time.Duration {
 // is unsigned.
 func (w *world) steady(t *testing.T, dana *user, perSecond int, during time.Duration) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), during)
-	defer cancel()
-	tick := time.NewTicker(time.Second / time.Duration(perSecond))
-	defer tick.Stop()
-	var wait sync.WaitGroup
-	var mu sync.Mutex
-	var took times
-	errors := 0
-	for i := 0; ctx.Err() == nil; i++ {
-		o := w.artifact(t, fmt.Sprintf("steady-%d", i), "platform/web", fmt.Sprintf("3.0.%d", i%20))
-		signed := i%10 != 9
-		if !signed {
-			o = w.artifact(t, fmt.Sprintf("steady-%d", i), "platform/unsigned", "1.2.3")
-		}
+	var (
+		wait   sync.WaitGroup
+		mu     sync.Mutex
+		took   times
+		errors int
+	)
+	next, pause := time.NewTimer(0), time.Second/time.Duration(perSecond)
+	began := time.Now()
+	for i := range int(during / pause) {
+		<-next.C
+		next.Reset(time.Until(began.Add(time.Duration(i+1) * pause))) // late ones are made up for
 		wait.Go(func() {
-			began := time.Now()
+			o, signed := w.nth(t, i)
+			asked := time.Now()
 			err := dana.create(t.Context(), o)
 			mu.Lock()
 			defer mu.Unlock()
-			took = append(took, time.Since(began))
-			if said := deniers(err); (err == nil) != signed || (!signed && said["trusted"] == "") {
+			took = append(took, time.Since(asked))
+			if (err == nil) != signed || (!signed && deniers(err)["trusted"] == "") {
 				errors++
-				t.Errorf("steady-%d: the API server said: %v", i, err)
+				t.Errorf("%s: the API server said: %v", o.GetName(), err)
 			}
 		})
-		<-tick.C
 	}
 	wait.Wait()
 	slices.Sort(took)
 	t.Logf("%d objects a second for %s: %s, slowest %s; errors: %d", perSecond, during, took, took.at(1), errors)
+}
+
+// nth is one of many objects, and whether its chart is signed.
+func (w *world) nth(t *testing.T, i int) (*unstructured.Unstructured, bool) {
+	name := fmt.Sprintf("steady-%d", i)
+	if i%10 == 9 {
+		return w.artifact(t, name, "platform/unsigned", "1.2.3"), false
+	}
+	return w.artifact(t, name, "platform/web", fmt.Sprintf("3.0.%d", i%20)), true
 }
