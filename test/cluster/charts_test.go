@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"os"
 	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,10 +20,12 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/provenance"
 
 	"github.com/chartseal/chartseal/builtins"
+	lock "github.com/chartseal/chartseal/builtins/chart"
 	"github.com/chartseal/chartseal/test/registry"
 	"github.com/chartseal/chartseal/test/vsig"
 )
@@ -102,7 +103,32 @@ type published struct {
 // by a signer, or by nobody.
 func (c *charts) publish(repo, version string, by *signer) published {
 	c.t.Helper()
-	archive, prov := pack(c.t, path.Base(repo), version, by)
+	return c.release(repo, version, c.pack(path.Base(repo), version, "", ""), by)
+}
+
+// publishReleased publishes what else samples name: a chart that needs another,
+// and the digest that they write for one.
+func (c *charts) publishReleased() {
+	c.t.Helper()
+	c.publish("other/unsigned", "1.2.3", nil)
+	c.publish("platform/twice", "1.2.3", c.platform)
+	base := c.pack("base", "1.0.0", "", "")
+	c.release("platform/base", "1.0.0", base, c.platform)
+	c.release("platform/app", "2.0.0", c.pack("app", "2.0.0", base, "oci://registry.example.com/platform"), c.platform)
+	c.words["sha256:"+strings.Repeat("1", 64)] = c.words["MANIFEST_OF_WEB"]
+}
+
+// tamper publishes a chart with the provenance of another archive.
+func (c *charts) tamper(repo, version string) {
+	c.t.Helper()
+	archive, prov := c.provenance(c.pack(path.Base(repo), version, "", ""), c.platform)
+	c.server.AddChart(path.Dir(repo), append(archive, 0), prov)
+}
+
+// release publishes a packed chart.
+func (c *charts) release(repo, version, file string, by *signer) published {
+	c.t.Helper()
+	archive, prov := c.provenance(file, by)
 	p := published{archive, c.server.PushChart(repo, version, archive, prov)}
 	c.server.AddChart(path.Dir(repo), archive, prov)
 	if by != nil {
@@ -111,30 +137,36 @@ func (c *charts) publish(repo, version string, by *signer) published {
 	return p
 }
 
-// tamper publishes a chart with the provenance of another archive.
-func (c *charts) tamper(repo, version string) {
+// provenance gives the archive, and what Helm writes beside it.
+func (c *charts) provenance(file string, by *signer) (archive, prov []byte) {
 	c.t.Helper()
-	archive, _ := pack(c.t, path.Base(repo), version, nil)
-	_, prov := pack(c.t, path.Base(repo), version, c.platform)
-	c.server.AddChart(path.Dir(repo), append(archive, 0), prov)
-}
-
-// pack makes an archive as Helm does, and its provenance.
-func pack(t testing.TB, name, version string, by *signer) (archive, prov []byte) {
-	t.Helper()
-	file, err := chartutil.Save(&chart.Chart{
-		Metadata:  &chart.Metadata{APIVersion: "v2", Name: name, Version: version, Type: "application"},
-		Templates: []*chart.File{{Name: "templates/configmap.yaml", Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: web\n")}},
-	}, t.TempDir())
-	must(t, err)
-	archive, err = os.ReadFile(file)
-	must(t, err)
+	archive, err := os.ReadFile(file)
+	must(c.t, err)
 	if by == nil {
 		return archive, nil
 	}
-	text, err := (&provenance.Signatory{Entity: by.pgp}).ClearSign(filepath.Clean(file))
-	must(t, err)
+	text, err := (&provenance.Signatory{Entity: by.pgp}).ClearSign(file)
+	must(c.t, err)
 	return archive, []byte(text)
+}
+
+// pack makes an archive with what it needs in it, which is locked.
+func (c *charts) pack(name, version, needed, repository string) (file string) {
+	c.t.Helper()
+	packed := &chart.Chart{
+		Metadata:  &chart.Metadata{APIVersion: "v2", Name: name, Version: version, Type: "application"},
+		Templates: []*chart.File{{Name: "templates/configmap.yaml", Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: web\n")}},
+	}
+	if needed != "" {
+		dependency, err := loader.LoadFile(needed)
+		must(c.t, err)
+		packed.AddDependency(dependency)
+		packed.Metadata.Dependencies = []*chart.Dependency{{Name: dependency.Name(), Version: dependency.Metadata.Version, Repository: repository}}
+		packed.Lock = &chart.Lock{Dependencies: packed.Metadata.Dependencies, Digest: lock.HashReq(packed.Metadata.Dependencies, packed.Metadata.Dependencies)}
+	}
+	file, err := chartutil.Save(packed, c.t.TempDir())
+	must(c.t, err)
+	return file
 }
 
 // sign pushes a signature as cosign does with a key.

@@ -44,6 +44,7 @@ func TestFaults(t *testing.T) {
 		{"trust is removed", f.trustRemoved},
 		{"the Provider is deleted", f.providerDeleted},
 		{"Gatekeeper is stopped", f.gatekeeperStopped},
+		{"Gatekeeper is restarted", f.gatekeeperRestarted},
 		{"answers are cached", f.cached},
 	} {
 		t.Run(run.name, run.run)
@@ -344,6 +345,18 @@ func (f *faults) gatekeeperStopped(t *testing.T) {
 		return nil
 	})
 	f.refuses(t, "failed calling webhook")
+}
+
+// gatekeeperRestarted goes on admitting meanwhile. A Gatekeeper that has not read
+// all constraints yet is not ready, and is asked nothing.
+func (f *faults) gatekeeperRestarted(t *testing.T) {
+	stop := f.load(t)
+	for range 3 {
+		f.gatekeeper.Start(t)
+		f.works(t)
+		f.gatekeeper.Stop(t)
+	}
+	stop()
 }
 
 // ttl is how long Gatekeeper may go on with an answer.

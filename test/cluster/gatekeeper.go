@@ -28,6 +28,7 @@ type Gatekeeper struct {
 	cluster *Cluster
 	webhook string // its address
 	health  string
+	service *service
 	flags   []string
 }
 
@@ -42,6 +43,7 @@ func (c *Cluster) ApplyCRDs(t testing.TB) {
 func (c *Cluster) StartGatekeeper(t testing.TB, flags ...string) *Gatekeeper {
 	t.Helper()
 	g := &Gatekeeper{cluster: c, webhook: FreeAddress(t), health: FreeAddress(t)}
+	g.service = newService(t, g.webhook, g.health)
 	g.Use(t, g.NewCertificate(t))
 	c.applyGatekeeper(t, func(o *unstructured.Unstructured) bool { return g.outOfCluster(o) })
 	audit := filepath.Join(c.Dir, "audit") // without it every audit fails
@@ -109,7 +111,7 @@ func (g *Gatekeeper) Hook(o *unstructured.Unstructured, bundle []byte) {
 	for _, each := range webhooks {
 		hook := each.(map[string]any)
 		path, _, _ := unstructured.NestedString(hook, "clientConfig", "service", "path")
-		hook["clientConfig"] = map[string]any{"url": "https://" + g.webhook + path, "caBundle": encode(bundle)}
+		hook["clientConfig"] = map[string]any{"url": "https://" + g.service.address + path, "caBundle": encode(bundle)}
 	}
 	if webhooks != nil {
 		_ = unstructured.SetNestedSlice(o.Object, webhooks, "webhooks")
