@@ -35,7 +35,12 @@ repositories(_) := []
 # METADATA
 # title: Insecure
 # description: The fields that weaken the transport.
-insecure(resource) := entries.weakened(resource, "", ["spec.forProvider.insecureSkipTLSVerify", "spec.forProvider.plainHTTP"])
+insecure(resource) := entries.weakened(resource, "", [
+	"spec.forProvider.insecureSkipTLSVerify",
+	"spec.forProvider.plainHTTP",
+	"spec.forProvider.chart.insecureSkipTLSVerify",
+	"spec.forProvider.chart.plainHTTP",
+])
 
 _via := "spec.forProvider.chart"
 

@@ -144,7 +144,11 @@ _text(resource, path) := text if {
 # Judgements: [action, whether a policy judged, finding or null].
 
 _judgements(review) := array.concat(
-	[judgement | some name in _unbound; some judgement in _judgements_of(name, "", {}, _default_action(name), review)],
+	[judgement |
+		some name in _unbound
+		_of_kinds(_kinds(name), review)
+		some judgement in _judgements_of(name, "", {}, _default_action(name), review)
+	],
 	[judgement | some key, constraint in _constraints; some judgement in _constrained(key, constraint, review)],
 )
 
@@ -177,7 +181,10 @@ _constrained(key, constraint, review) := [["deny", false, finding]] if {
 		"constraint": _named(key, constraint),
 	}
 } else := [] if {
-	_unmatched(object.get(_object(constraint), ["spec", "match"], {}), review)
+	_unmatched(_match(constraint), review)
+} else := [] if {
+	not _filled(_match(constraint), "kinds")
+	not _of_kinds(_kinds(_policy(constraint)), review)
 } else := _judgements_of(
 	_policy(constraint),
 	_named(key, constraint),
@@ -185,6 +192,10 @@ _constrained(key, constraint, review) := [["deny", false, finding]] if {
 	_action(constraint),
 	review,
 )
+
+# A constraint that says which kinds it is about is about them, as in a cluster;
+# of one that does not, the policy knows.
+_match(constraint) := object.get(_object(constraint), ["spec", "match"], {})
 
 _object(value) := value if is_object(value)
 
@@ -200,9 +211,7 @@ _policy(constraint) := sort({name | some name in policies; _kind_of(name) == con
 # trusted_charts is the policy of the kind TrustedCharts.
 _kind_of(name) := concat("", [concat("", [upper(substring(part, 0, 1)), substring(part, 1, -1)]) | some part in split(name, "_")])
 
-_judgements_of(name, constraint, parameters, action, review) := [] if {
-	not _of_kinds(_kinds(name), review)
-} else := array.concat([[action, true, null]], [[action, true, finding] |
+_judgements_of(name, constraint, parameters, action, review) := array.concat([[action, true, null]], [[action, true, finding] |
 	some violation in _violations(name, review, parameters)
 	finding := {
 		"msg": _message(violation),
