@@ -6,6 +6,7 @@
 #   HTTPS.
 # custom:
 #   version: 1.0.0
+#   created: "2026-11-26T00:00:00Z"
 #   short_name: allowed_sources
 #   requires_sync_data: true
 #   solution: >-

@@ -5,6 +5,7 @@
 #   it, by no other keys and identities than the constraint lists.
 # custom:
 #   version: 1.0.0
+#   created: "2026-11-26T00:00:00Z"
 #   short_name: engine_verification
 #   solution: >-
 #     Set verify (Flux) or signatureVerification, for HTTP repositories

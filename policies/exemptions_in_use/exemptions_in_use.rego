@@ -5,6 +5,7 @@
 #   ticket and end, and so is a token that does not count.
 # custom:
 #   version: 1.0.0
+#   created: "2026-11-26T00:00:00Z"
 #   short_name: exemptions_in_use
 #   requires_sync_data: true
 #   solution: >-

@@ -28,6 +28,7 @@ func small(t *testing.T, changes map[string]string) fstest.MapFS {
 		"policies/two_words/two_words.rego": "# METADATA\n# title: Two \"words\"\n# description: >-\n#   What it\n#   says.\n# custom:\n#   version: 1.2.3\npackage policies.two_words\n\n" +
 			"import data.lib.near\nimport data.lib.schemas\n\nviolation contains {\"msg\": near.text} if schemas.two_words.schema\n",
 		"policies/two_words/schema.rego":                                    "package lib.schemas.two_words\n\nschema := {\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"n\"], \"properties\": {\"n\": {\"type\": \"integer\", \"minimum\": 1}, \"deep\": {\"type\": \"array\", \"items\": {\"type\": \"object\", \"properties\": {\"mode\": {\"enum\": [\"a\", \"b\"]}}}}, \"any\": {\"anyOf\": [{\"type\": \"string\"}]}}}\n",
+		"policies/two_words/README.md":                                      "# Two words\n",
 		"policies/two_words/two_words_test.rego":                            "package policies.two_words_test\n\ntest_nothing if not_compiled\n",
 		"rego/lib/near/near.rego":                                           "package lib.near\n\nimport data.lib.far\n\ntext := far.text if {\n\t# a tab and a blank line\n\n\ttrue\n}\n",
 		"rego/lib/near/near_test.rego":                                      "package lib.near_test\n\ntest_nothing if not_compiled\n",
@@ -104,7 +105,7 @@ func TestTemplate(t *testing.T) {
 	repository := small(t, nil)
 	files := generated(t, repository)
 	if names := slices.Sorted(maps.Keys(files)); !slices.Equal(names, []string{
-		"deploy/policies/two_words/kustomization.yaml", "deploy/policies/two_words/suite.yaml", "deploy/policies/two_words/template.yaml",
+		"deploy/policies/two_words/artifacthub-pkg.yml", "deploy/policies/two_words/kustomization.yaml", "deploy/policies/two_words/suite.yaml", "deploy/policies/two_words/template.yaml",
 	}) {
 		t.Errorf("files are %v", names)
 	}

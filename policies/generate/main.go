@@ -82,10 +82,19 @@ func manifests(repository fs.FS, name string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	readme, err := fs.ReadFile(folder, "README.md")
+	if err != nil {
+		return nil, err
+	}
+	listed, err := p.Package(string(readme))
+	if err != nil {
+		return nil, err
+	}
 	return map[string]string{
-		"template.yaml":      origin(name) + p.Manifest(),
-		"kustomization.yaml": origin(name) + "resources:\n  - template.yaml\n",
-		"suite.yaml":         suite,
+		"artifacthub-pkg.yml": origin(name) + listed,
+		"template.yaml":       origin(name) + p.Manifest(),
+		"kustomization.yaml":  origin(name) + "resources:\n  - template.yaml\n",
+		"suite.yaml":          suite,
 	}, nil
 }
 

@@ -5,6 +5,7 @@
 #   what is reviewed today is what is asked for tomorrow.
 # custom:
 #   version: 1.0.0
+#   created: "2026-11-26T00:00:00Z"
 #   short_name: pinned_charts
 #   requires_sync_data: true
 #   solution: >-

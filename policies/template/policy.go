@@ -30,6 +30,7 @@ type Policy struct {
 	title       string
 	description string
 	version     string
+	created     string // the version, for those who list it
 	entry       source
 	libraries   []source // all that the entry reaches, in the library's order
 	inventory   bool     // whether one of them reads it
@@ -103,6 +104,7 @@ func (p *Policy) describe() error {
 		if a.Scope == "package" {
 			p.title, p.description = a.Title, strings.Join(strings.Fields(a.Description), " ")
 			p.version, _ = a.Custom["version"].(string)
+			p.created, _ = a.Custom["created"].(string)
 		}
 	}
 	if p.title == "" || p.description == "" || p.version == "" {

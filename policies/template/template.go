@@ -164,3 +164,17 @@ func Kind(name string) (kind string) {
 	}
 	return kind
 }
+
+// Package is what Artifact Hub lists of the policy, with its README.
+func (p *Policy) Package(readme string) (string, error) {
+	raw, err := yaml.Marshal(map[string]any{
+		"version": p.version, "name": strings.ReplaceAll(p.Name, "_", "-"), "displayName": p.title, "description": p.description,
+		"createdAt": p.created, "license": "Apache-2.0", "homeURL": "https://github.com/chartseal/chartseal/tree/main/policies/" + p.Name,
+		"keywords": []string{"gatekeeper", "opa", "policy", "helm", "supply-chain"},
+		"links":    []any{map[string]string{"name": "Source", "url": "https://github.com/chartseal/chartseal/tree/main/policies/" + p.Name}},
+		"install":  "```\nkubectl apply -f template.yaml\n```\n",
+		"provider": map[string]string{"name": "chartseal"},
+		"readme":   readme,
+	})
+	return string(raw), err
+}

@@ -5,6 +5,7 @@
 #   as that rule demands, down to the digest that is deployed.
 # custom:
 #   version: 1.0.0
+#   created: "2026-11-26T00:00:00Z"
 #   short_name: trusted_charts
 #   requires_sync_data: true
 #   solution: >-

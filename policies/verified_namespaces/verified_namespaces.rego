@@ -5,6 +5,7 @@
 #   trusted_charts can be scoped, unless it is listed.
 # custom:
 #   version: 1.0.0
+#   created: "2026-11-26T00:00:00Z"
 #   short_name: verified_namespaces
 #   solution: >-
 #     Label the namespace chart-verification=required, or list it in
