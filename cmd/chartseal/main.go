@@ -77,6 +77,7 @@ func command() *cobra.Command {
 	root.AddCommand(lintCommand())
 	root.AddCommand(verifyCommand(env))
 	root.AddCommand(reviewCommand())
+	root.AddCommand(libraryCommand())
 	root.AddCommand(templateCommand())
 	root.AddCommand(manCommand())
 	guardBuild(root)
