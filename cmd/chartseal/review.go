@@ -236,8 +236,12 @@ func printReview(w io.Writer, results []review.Result) error {
 	return err
 }
 
+// suffix is the code, where the message does not end with it as those of the
+// library do.
 func (s statement) suffix() string {
 	switch {
+	case strings.HasSuffix(s.Message, s.Code()+")"):
+		return ""
 	case s.Undecided():
 		return " (undecided: " + s.Code() + ")"
 	case s.Code() != "":

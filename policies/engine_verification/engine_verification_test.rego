@@ -234,7 +234,7 @@ test_no_verdict_denied if {
 }
 
 test_message_names_remedy if {
-	_reasons(_artifact({})) == {"spec: verify is not set"}
+	_reasons(_artifact({})) == {"spec: verify is not set (verification)"}
 }
 
 # Operations and exemptions.

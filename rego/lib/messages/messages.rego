@@ -10,7 +10,9 @@ import data.lib.refs
 # description: |
 #   "via: subject: reason" in at most 256 characters, without what is empty. Each part may be any value; what cannot
 #   be printed becomes a space, and a part that is long is cut so that the reason is still seen.
-text(via, subject, reason) := _clipped(line, 256) if {
+text(via, subject, reason) := _clipped(_line(via, subject, reason), 256)
+
+_line(via, subject, reason) := line if {
 	parts := [_clipped(_printable(via), 64), _clipped(_printable(subject), 112), _printable(reason)]
 	line := concat(": ", [part | some part in parts; part != ""])
 }
@@ -18,13 +20,30 @@ text(via, subject, reason) := _clipped(line, 256) if {
 # METADATA
 # title: One violation
 # description: |
-#   A violation about one of the sources that lib.releases gives: its message, and its details with the fields via,
-#   ref, code and outcome, of which ref is the canonical text of the reference, "" where there is none. What extra
-#   has besides stands beside them.
-violation(source, code, outcome, reason, extra) := {"msg": text(via, ref, reason), "details": details} if {
+#   A violation about one of the sources that lib.releases gives: its message, which ends with the code, and its
+#   details with the fields via, ref, code and outcome, of which ref is the canonical text of the reference, ""
+#   where there is none. What extra has besides stands beside them.
+violation(source, code, outcome, reason, extra) := {"msg": _coded(_line(via, ref, reason), outcome, code), "details": details} if {
 	via := _field(source, "via", "")
 	ref := _canonical(_field(source, "ref", null))
 	details := object.union(_details(extra), {"via": via, "ref": ref, "code": code, "outcome": outcome})
+}
+
+# The API server shows messages alone, and a code is what people look up.
+_coded(line, outcome, code) := concat("", [_clipped(line, 256 - count(suffix)), suffix]) if {
+	suffix := _suffix(outcome, code)
+} else := _clipped(line, 256)
+
+_suffix("undecided", code) := sprintf(" (undecided: %s)", [code]) if _is_code(code)
+
+_suffix(outcome, code) := sprintf(" (%s)", [code]) if {
+	outcome != "undecided"
+	_is_code(code)
+}
+
+_is_code(code) if {
+	is_string(code)
+	regex.match(`^[a-z_]{1,64}$`, code)
 }
 
 _field(source, name, missing) := source[name] if {

@@ -45,14 +45,26 @@ test_digest_is_seen if {
 test_violation if {
 	source := {"via": "spec.chart", "kind": "oci", "ref": "oci://H.example:443/web:1.2.3", "pin": "version", "why": ""}
 	messages.violation(source, "no_signature", "rejected", "nobody signed", {"ticket": "T-1", "code": "ok"}) == {
-		"msg": "spec.chart: oci://h.example/web:1.2.3: nobody signed",
+		"msg": "spec.chart: oci://h.example/web:1.2.3: nobody signed (no_signature)",
 		"details": {"via": "spec.chart", "ref": "oci://h.example/web:1.2.3", "code": "no_signature", "outcome": "rejected", "ticket": "T-1"},
 	}
 }
 
 test_repository_in_a_violation if {
 	source := {"via": "spec", "ref": {"repository": "https://h.example/", "name": "web", "version": "1.2.3"}}
-	messages.violation(source, "c", "o", "r", {}).msg == "spec: https://h.example#web@1.2.3: r"
+	messages.violation(source, "c", "o", "r", {}).msg == "spec: https://h.example#web@1.2.3: r (c)"
+}
+
+# Who reads the message alone sees that it was no rejection.
+test_undecided_violation if {
+	violation := messages.violation({"via": "spec", "ref": null}, "unavailable", "undecided", "the registry answered 503", {})
+	violation.msg == "spec: the registry answered 503 (undecided: unavailable)"
+}
+
+test_long_violation_has_its_code if {
+	violation := messages.violation({"via": "spec", "ref": null}, "no_signature", "rejected", _long, {})
+	endswith(violation.msg, "… (no_signature)")
+	count(violation.msg) == 256
 }
 
 test_violation_shows_no_secret if {
@@ -71,7 +83,7 @@ test_violation_of_other_shapes if {
 	shapes := [null, 17, "text", [], {}, true, {"via": null}, {"via": 17, "ref": [1]}, {"via": {"a": 1}, "ref": {"b": 2}}, {"ref": null}]
 	every shape in shapes {
 		violation := messages.violation(shape, shape, shape, "the reason", shape)
-		endswith(violation.msg, "the reason")
+		contains(violation.msg, "the reason")
 		object.keys(violation.details) & {"via", "ref", "code", "outcome"} == {"via", "ref", "code", "outcome"}
 	}
 }
