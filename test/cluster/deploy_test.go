@@ -141,8 +141,12 @@ func configured(t *testing.T, rendered string) {
 	t.Helper()
 	for _, o := range read(t, rendered) {
 		if text, found, _ := unstructured.NestedString(o.Object, "data", "chartseal.yaml"); found {
-			path := filepath.Join(t.TempDir(), "chartseal.yaml")
-			must(t, os.WriteFile(path, []byte(text), 0o600))
+			dir := t.TempDir()
+			path := filepath.Join(dir, "chartseal.yaml")
+			must(t, os.WriteFile(path, []byte(strings.ReplaceAll(text, "/etc/chartseal", dir)), 0o600))
+			secret := filepath.Join(dir, "registries", "registry-example")
+			must(t, os.MkdirAll(secret, 0o755))
+			must(t, os.WriteFile(filepath.Join(secret, "config.json"), []byte(`{"auths": {"registry.example.com": {"auth": "YTpi"}}}`), 0o600))
 			_, err := config.LoadProvider(path)
 			must(t, err)
 			return

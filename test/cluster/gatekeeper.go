@@ -3,10 +3,10 @@
 package cluster
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,7 +56,7 @@ func (c *Cluster) StartGatekeeper(t testing.TB, flags ...string) *Gatekeeper {
 		"--debug-use-fake-pod", "--kubeconfig=" + c.Kubeconfig, "--host=127.0.0.1", "--port=" + port,
 		"--cert-dir=" + filepath.Join(c.Dir, "gatekeeper"), "--disable-cert-rotation", "--health-addr=" + g.health, "--prometheus-port=" + metrics,
 		"--external-data-provider-response-cache-ttl=0", "--audit-interval=10", "--api-cache-dir=" + audit,
-		"--shutdown-delay=0", "--log-denies", "--exempt-namespace=gatekeeper-system",
+		"--shutdown-delay=0", "--readiness-retries=-1", "--log-denies", "--exempt-namespace=gatekeeper-system",
 	}, flags...)
 	g.Start(t)
 	return g
@@ -67,7 +67,14 @@ func (g *Gatekeeper) Start(t testing.TB, flags ...string) {
 	t.Helper()
 	g.flags = append(g.flags, flags...)
 	g.Process = g.cluster.start(t, "gatekeeper", []string{"POD_NAMESPACE=gatekeeper-system", "CONTAINER_NAME=manager"}, g.flags...)
-	Await(t, "gatekeeper", http.DefaultClient, "http://"+g.health+"/readyz")
+	Eventually(t, "gatekeeper", func(context.Context) error { return g.service.leads() })
+}
+
+// Stop ends it, and whoever asks is led nowhere.
+func (g *Gatekeeper) Stop(t testing.TB) {
+	t.Helper()
+	g.service.close()
+	g.Process.Stop(t)
 }
 
 // A Certificate is one that Gatekeeper can have.
