@@ -9,10 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	yaml "go.yaml.in/yaml/v2"
+
+	"github.com/chartseal/chartseal/cmd/chartseal/review"
 )
 
 // guardInput makes OPA's commands refuse YAML of several documents: they read
@@ -74,8 +77,8 @@ func refuseStdin(name string) error {
 	if err != nil {
 		return usage("reading %s: %v", name, err)
 	}
-	if several(raw) {
-		return tooMany(name)
+	if err := refuseText(name, raw); err != nil {
+		return err
 	}
 	again, write, err := os.Pipe()
 	if err != nil {
@@ -93,7 +96,7 @@ func refuseStdin(name string) error {
 func refuseFiles(paths []string) error {
 	for _, root := range paths {
 		err := filepath.WalkDir(strings.TrimPrefix(root, "file://"), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || filepath.Ext(path) != ".yaml" {
+			if err != nil || d.IsDir() || !slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(path)) {
 				return nil // which OPA tells
 			}
 			return refuseFile(path)
@@ -107,14 +110,20 @@ func refuseFiles(paths []string) error {
 
 func refuseFile(path string) error {
 	raw, err := os.ReadFile(path)
-	if err == nil && several(raw) {
-		return tooMany(path)
+	if err != nil {
+		return nil // which OPA tells
 	}
-	return nil // what cannot be read, OPA tells
+	return refuseText(path, raw)
 }
 
-func tooMany(name string) error {
-	return usage("%s holds several documents, of which only the first would be judged: use chartseal review, or split it", name)
+func refuseText(name string, raw []byte) error {
+	if err := review.SameDocuments(raw); err != nil {
+		return usage("%s: %v", name, err)
+	}
+	if several(raw) {
+		return usage("%s holds several documents, of which only the first would be judged: use chartseal review, or split it", name)
+	}
+	return nil
 }
 
 // several says whether there is anything behind the first document, be it what

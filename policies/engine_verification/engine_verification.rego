@@ -155,6 +155,9 @@ _flux(verify) := "verify is not set" if {
 	verify == {}
 } else := unknown if {
 	unknown := _unknown(verify, {"provider", "secretRef", "matchOIDCIdentity"})
+} else := "secretRef names more than a Secret beside the object, and Flux looks nowhere else" if {
+	is_object(verify.secretRef)
+	object.keys(verify.secretRef) != {"name"}
 } else := _keys(verify, object.get(verify, "provider", "cosign"), _namespace) if {
 	verify.secretRef
 } else := _identities(verify) if {
@@ -199,7 +202,7 @@ _keys(settings, provider, namespace) := "" if {
 	not _no_other_identities(settings)
 } else := sprintf("secretRef %s is not in options.keys for %v", [_shown(object.get(settings, "secretRef", null), namespace), provider])
 
-_no_other_identities(settings) if object.get(settings, "matchOIDCIdentity", []) == []
+_no_other_identities(settings) if _unset(object.get(settings, "matchOIDCIdentity", []))
 
 _no_other_identities(settings) if _identities(settings) == ""
 

@@ -82,6 +82,7 @@ test_unverified_by_flux_denied if {
 		{"verify": {"provider": 7}},
 		{"verify": {"secretRef": {"name": "tenant-key"}}},
 		{"verify": {"secretRef": {}}},
+		{"verify": {"secretRef": {"name": "cosign-key", "namespace": "shop"}}},
 		{"verify": {"secretRef": {"name": "cosign-key"}, "matchOIDCIdentity": [{"issuer": ".*", "subject": ".*"}]}},
 		{"verify": {"provider": "cosign", "matchOIDCIdentity": [_ci], "insecureIgnoreTlog": true}},
 	] {
@@ -96,6 +97,20 @@ test_key_of_other_namespace_denied if {
 	resource := object.union(_artifact(_keyed), {"metadata": {"namespace": "other"}})
 	_codes(resource, _options) == {"verification"}
 	_codes(object.remove(resource, ["metadata"]), _options) == {"verification"}
+}
+
+# Flux knows no namespace there, so it takes the Secret that lies beside the object.
+test_key_said_to_be_of_other_namespace_denied if {
+	verify := {"verify": {"secretRef": {"name": "cosign-key", "namespace": "shop"}}}
+	resource := object.union(_artifact(verify), {"metadata": {"namespace": "other"}})
+	_codes(resource, _options) == {"verification"}
+	_codes(object.union(resource, {"spec": {"verify": {"matchOIDCIdentity": null}}}), _options) == {"verification"}
+}
+
+test_no_identity_beside_a_key_allowed if {
+	every none in [[], null] {
+		_codes(_artifact({"verify": {"secretRef": {"name": "cosign-key"}, "matchOIDCIdentity": none}}), _options) == set()
+	}
 }
 
 # Flux takes verify there, and does nothing with it.

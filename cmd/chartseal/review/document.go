@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	yamlv2 "go.yaml.in/yaml/v2"
 	"go.yaml.in/yaml/v3"
@@ -122,6 +123,9 @@ func jsonValues(raw []byte) (values []any, err error) {
 // yamlValues are the documents of a YAML file. The second version of the
 // library is what Kubernetes reads YAML with.
 func yamlValues(raw []byte) (values []any, err error) {
+	if err := SameDocuments(raw); err != nil {
+		return nil, err
+	}
 	decoder := yamlv2.NewDecoder(bytes.NewReader(raw))
 	decoder.SetStrict(true)
 	for {
@@ -138,6 +142,25 @@ func yamlValues(raw []byte) (values []any, err error) {
 		}
 		values = append(values, plain)
 	}
+}
+
+// SameDocuments refuses what kubectl, Flux and Argo CD would take apart in other
+// places than YAML has it. They look for bytes at the beginning of a line, and
+// to them ---#: ends a document, where for YAML it is a key like any other.
+// https://github.com/kubernetes/apimachinery/blob/v0.36.2/pkg/util/yaml/decoder.go
+func SameDocuments(raw []byte) error {
+	if !utf8.Valid(raw) {
+		return errors.New("yaml: it is not UTF-8, which other readers of Kubernetes take for granted")
+	}
+	n := 0
+	for line := range bytes.Lines(raw) {
+		n++
+		rest, marked := bytes.CutPrefix(line, []byte("---"))
+		if marked && len(rest) > 0 && !bytes.ContainsRune([]byte(" \t\r\n"), rune(rest[0])) {
+			return fmt.Errorf("yaml: line %d begins with --- and no space behind, which ends a document for some readers and for others does not", n)
+		}
+	}
+	return nil
 }
 
 // oneLine tells several faults of YAML in one line.

@@ -4,10 +4,13 @@ package review_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	kubeyaml "k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/chartseal/chartseal/cmd/chartseal/review"
 )
@@ -19,6 +22,8 @@ func TestDocuments(t *testing.T) {
 		{"empty ones between", "a.yaml", "---\n# nothing\n---\nkind: A\n---\nnull\n---\n", `[{"kind":"A"}]`},
 		{"nothing", "a.yaml", "", `null`},
 		{"lines that end as on Windows", "a.yaml", "kind: A\r\n---\r\nkind: B\r\n", `[{"kind":"A"},{"kind":"B"}]`},
+		{"comments behind the marker", "a.yaml", "--- # first\nkind: A\n---\t# second\nkind: B\n---", `[{"kind":"A"},{"kind":"B"}]`},
+		{"dashes in a text", "a.yaml", "kind: A\nkey: |\n  -----BEGIN CERTIFICATE-----\n", `[{"key":"-----BEGIN CERTIFICATE-----\n","kind":"A"}]`},
 		{"content behind the marker", "a.yaml", "kind: A\n--- {kind: B}\n", `[{"kind":"A"},{"kind":"B"}]`},
 		{"booleans as Kubernetes reads them", "a.yaml", "insecure: yes\nplain: \"yes\"\noff: true", `[{"false":true,"insecure":true,"plain":"yes"}]`},
 		{"numbers", "a.yaml", "a: 1.10\nb: 010\nc: 1_000", `[{"a":1.1,"b":8,"c":1000}]`},
@@ -72,6 +77,9 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 		{"number that JSON lacks", "a.yaml", "a: .inf", "none of JSON's"},
 		{"key that is a list", "a.yaml", "? [a]\n: b", "yaml"},
 		{"not UTF-8", "a.yaml", "kind: \xff", "yaml"},
+		{"documents of UTF-16", "a.yaml", "\xff\xfek\x00: \x00A\x00", "UTF-8"},
+		{"marker for kubectl alone", "a.yaml", "kind: A\n---#: |\n  kind: B\n", "line 2 begins with ---"},
+		{"marker with a space that is none of YAML's", "a.yaml", "{kind: A, a: \"\n---\u00a0\nkind: B\n---\u00a0\n# \"}", "line 2 begins with ---"},
 		{"two documents of JSON as YAML", "a.yaml", "{\"kind\": \"A\"}\n{\"kind\": \"B\"}", "yaml"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -83,6 +91,34 @@ func TestDocumentsThatAreRefused(t *testing.T) {
 				t.Errorf("error is %q, want one of %s about %q", err, c.file, c.want)
 			}
 		})
+	}
+}
+
+// Whatever is read here, kubectl reads as the same documents.
+func TestDocumentsAsKubectlReadsThem(t *testing.T) {
+	for _, text := range []string{
+		"kind: A\n---\nkind: B\n", "---\nkind: A\n--- # b\nkind: B\n---", "{\"kind\": \"A\"}\n---\nkind: B", "\ufeffkind: A\n---\nkind: B",
+		"kind: A\n---#: |\n  kind: B\n", "kind: A\n---#\nkind: B\n", "kind: A\n---\u00a0\nkind: B\n", "kind: A\n---\f\nkind: B\n",
+		"kind: A\n\ufeff---\nkind: B\n", "kind: A # x\r---\rkind: B\n", "kind: A\n...\n---\nkind: B\n", "kind: A\n ---\n",
+		"\xff\xfek\x00i\x00\x0a---\x0a\nkind: B\n",
+	} {
+		documents, err := review.Documents("a.yaml", []byte(text))
+		if err != nil {
+			continue // what is refused lets nothing in
+		}
+		read := map[string]bool{}
+		for _, d := range documents {
+			read[fmt.Sprint(d.Object["kind"])] = true
+		}
+		for decoder := kubeyaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096); ; {
+			var object map[string]any
+			if decoder.Decode(&object) != nil {
+				break
+			}
+			if kind := object["kind"]; kind != nil && !read[fmt.Sprint(kind)] {
+				t.Errorf("of %q kubectl reads %v, and here that is not judged: %v", text, kind, read)
+			}
+		}
 	}
 }
 

@@ -6,6 +6,8 @@
 #   every part does not count.
 package lib.exemptions
 
+import future.keywords.not
+
 import data.lib.patterns
 import data.lib.refs
 

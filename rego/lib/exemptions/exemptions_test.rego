@@ -210,6 +210,14 @@ _changed_claims := [
 	[{"digest": {"any": 1}}, sprintf(`the break-glass token is for the digest {"any":1}, not %s`, [_digest])],
 ]
 
+test_token_without_a_claim_does_not_count if {
+	every claim in ["namespace", "chart", "digest", "ticket", "exp", "aud"] {
+		found := _find(_showing(_signed(object.remove(_claims, [claim]))), _glass)
+		not found.found
+		found.why != ""
+	}
+}
+
 test_token_with_another_claim_does_not_count if {
 	every change in _changed_claims {
 		_find(_showing(_signed(object.union(_claims, change[0]))), _glass) == object.union(_none, {"why": change[1]})

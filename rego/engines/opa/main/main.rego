@@ -278,6 +278,18 @@ _lists(kind, field, value) if {
 
 _lists(kind, field, _) if object.get(kind, field, ["*"]) == []
 
+_lists(kind, field, _) if not is_array(object.get(kind, field, ["*"]))
+
+_lists(_, _, value) if _template(value)
+
+# What is filled in on the way to a cluster may become any kind, of any group, in
+# any namespace.
+_template(text) if {
+	is_string(text)
+	some opening in ["${", "{{"]
+	contains(text, opening)
+}
+
 default _unmatched(_, _) := false
 
 _unmatched(match, review) if {
@@ -314,11 +326,11 @@ _unmatched(match, review) if {
 	_of_cluster(review)
 }
 
-_unmatched(match, review) if _selects_not(match.labelSelector, _labels(review.object))
+_unmatched(match, review) if _selects_none(match.labelSelector, review)
 
 _unmatched(match, review) if {
 	_is_namespace(review)
-	_selects_not(match.namespaceSelector, _labels(review.object))
+	_selects_none(match.namespaceSelector, review)
 }
 
 # A namespace that nobody has seen may well be one that is selected.
@@ -330,9 +342,12 @@ _unmatched(match, review) if {
 
 _unmatched(match, _) if match.source == "Generated"
 
+# A list that holds what is none of its kind says nothing, either.
 _filled(match, field) if {
 	is_array(match[field])
 	count(match[field]) > 0
+	types := {type_name(item) | some item in match[field]}
+	count(types - {"string", "object"}) == 0
 }
 
 _is_namespace(review) if {
@@ -348,16 +363,23 @@ _of_cluster(review) if {
 	_namespace(review) == ""
 }
 
+# Where the namespace is not known yet, none is.
+_namespace(review) := "" if _template(_written(review))
+
+else := _written(review)
+
 # The namespace of a namespace is the one that it is.
-_namespace(review) := _text(review, ["object", "metadata", "name"]) if _is_namespace(review)
+_written(review) := _text(review, ["object", "metadata", "name"]) if _is_namespace(review)
 
 else := _text(review, ["namespace"]) if _text(review, ["namespace"]) != ""
 
 else := _text(review, ["object", "metadata", "namespace"])
 
+# Others may call their own kinds Namespace.
 _namespaces(review) := {namespace |
 	_namespace(review) != ""
 	some version in object.keys(_inventory.cluster)
+	split(version, "#")[0] == "v1"
 	namespace := _inventory.cluster[version].Namespace[_namespace(review)]
 }
 
@@ -393,6 +415,18 @@ _wildcard(pattern, text) if {
 _generated(pattern, prefix) if {
 	endswith(pattern, "*")
 	_wildcard(pattern, prefix)
+}
+
+# An object is selected as what it was, too: a label that is taken away does not
+# take it out of sight.
+_selects_none(selector, review) if {
+	_selects_not(selector, _labels(review.object))
+	not is_object(review.oldObject)
+}
+
+_selects_none(selector, review) if {
+	_selects_not(selector, _labels(review.object))
+	_selects_not(selector, _labels(review.oldObject))
 }
 
 # Whether a selector tells these labels from those that it selects.

@@ -317,12 +317,32 @@ test_unreadable_match_applies if {
 	every match in [
 		null, "none", [],
 		{"kinds": "HelmRelease"}, {"kinds": ["HelmRelease"]}, {"namespaces": "other"}, {"excludedNamespaces": "shop"}, {"name": 7},
+		{"kinds": [{"apiGroups": "apps", "kinds": ["HelmChart"]}]}, {"kinds": [{"kinds": "Pod"}]}, {"namespaces": [7]},
 		{"labelSelector": {"matchExpressions": [{"key": "app", "operator": "Is", "values": ["api"]}]}},
 		{"labelSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": "api"}]}},
 		{"labelSelector": "app=api"}, {"namespaceSelector": null},
 	] {
 		_applies(match, _web)
 	}
+}
+
+# Flux, and whatever renders files, fills it in afterwards.
+test_object_with_template_judged if {
+	every change in [{"kind": "${KIND:=HelmChart}"}, {"apiVersion": "{{ .group }}/v1"}, {"apiVersion": "${GROUP:=helm.cattle.io/v1}", "kind": "{{kind}}"}] {
+		main.judged with input as object.union(_web, change) with data.policies as _policies
+		_applies({"kinds": [{"apiGroups": ["helm.cattle.io"], "kinds": ["HelmChart"]}]}, object.union(_web, change))
+	}
+	document := object.union(_web, {"metadata": {"namespace": "${SPACE:=shop}"}})
+	_applies({"namespaces": ["shop"]}, document)
+	_applies({"excludedNamespaces": ["$*"]}, document)
+}
+
+test_label_taken_away_applies if {
+	match := {"labelSelector": {"matchLabels": {"app": "web"}}}
+	bare := object.union(object.remove(_web, ["metadata"]), {"metadata": {"name": "web", "namespace": "shop"}})
+	_applies(match, object.union(_admission(bare), {"request": {"operation": "UPDATE", "oldObject": _web}}))
+	not _applies(match, object.union(_admission(bare), {"request": {"operation": "UPDATE", "oldObject": bare}}))
+	not _applies(match, object.union(_admission(bare), {"request": {"oldObject": null}}))
 }
 
 _selecting := {"namespaceSelector": {"matchLabels": {"chart-verification": "required"}}}
@@ -350,6 +370,11 @@ test_namespace_selector_reads_namespaces if {
 
 test_unknown_namespace_applies if {
 	_among([_web]) == {_bound}
+}
+
+test_other_kind_called_namespace_hides_nothing if {
+	_among([object.union(_namespace({}), {"apiVersion": "example.com/v1"}), _web]) == {_bound}
+	_among([object.union(_namespace({}), {"apiVersion": "example.com/v1"}), _namespace({}), _web]) == set()
 }
 
 # Where a namespace is told of twice, either may be what comes out.
