@@ -105,8 +105,10 @@ func (p *Policy) describe() error {
 			p.version, _ = a.Custom["version"].(string)
 		}
 	}
-	if p.title == "" || p.description == "" || p.version == "" {
-		return errors.New("its METADATA lacks a title, a description or custom.version")
+	for _, field := range []struct{ name, value string }{{"title", p.title}, {"description", p.description}, {"custom.version", p.version}} {
+		if field.value == "" {
+			return fmt.Errorf("its METADATA lacks %s", field.name)
+		}
 	}
 	return nil
 }
