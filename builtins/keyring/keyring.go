@@ -60,6 +60,9 @@ func Parse(raw []byte) (*Ring, error) {
 	if err := r.read(raw); err != nil {
 		return nil, fmt.Errorf("not an OpenPGP keyring: %w", err)
 	}
+	if len(raw) == 0 {
+		return nil, errors.New("holds no OpenPGP key: it is empty, as gpg --export leaves it where no key matches")
+	}
 	if len(r.keys) == 0 {
 		return nil, errors.New("holds no OpenPGP key of version 4 or 6")
 	}

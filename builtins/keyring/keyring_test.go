@@ -90,7 +90,7 @@ func TestParseRefuses(t *testing.T) {
 		raw  []byte
 		want string
 	}{
-		"empty":                      {nil, "holds no OpenPGP key"},
+		"empty":                      {nil, "holds no OpenPGP key: it is empty"},
 		"only a revocation":          {alice.Revocation(nil, forge.Epoch), "holds no OpenPGP key"},
 		"only keys of version 3":     {tag(6, "\x03\x00\x00\x00\x00\x00\x00\x01"), "holds no OpenPGP key"},
 		"text":                       {[]byte("these are no keys"), "not an OpenPGP keyring: key 0: packet 1: byte 0x74 begins no packet"},

@@ -231,9 +231,17 @@ func printReview(w io.Writer, results []review.Result) error {
 		}
 	}
 	total := summarise(results)
-	_, err := fmt.Fprintf(w, "%s, %d judged: %d rejected, %d undecided, %s\n",
-		plural(total.Documents, "document"), total.Judged, total.Rejected, total.Undecided, plural(total.Warnings, "warning"))
+	_, err := fmt.Fprintf(w, "%s, %d judged: %d rejected, %d undecided, %s%s\n",
+		plural(total.Documents, "document"), total.Judged, total.Rejected, total.Undecided, plural(total.Warnings, "warning"), dryrun(total))
 	return err
+}
+
+// dryrun counts what would be denied, where a constraint says so.
+func dryrun(total summary) string {
+	if total.Dryrun == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d in dryrun", total.Dryrun)
 }
 
 // suffix is the code, where the message does not end with it as those of the

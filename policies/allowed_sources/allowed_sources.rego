@@ -57,7 +57,7 @@ violation contains messages.violation(_field(address.via), "source_denied", "rej
 	some address in _addresses
 	not _secure_and_listed(address.url)
 	not _exempt_whole
-	reason := sprintf("%v is in no listed repository; list it in options.repositories to allow it", [address.url])
+	reason := sprintf("%v is in no listed repository; %s", [address.url, _advice(address.url)])
 }
 
 violation contains messages.violation(_field(weakness.via), "insecure_transport", "rejected", weakness.why, {}) if {
@@ -110,8 +110,16 @@ _finding_of_named(source) := {"code": "ok", "reason": ""} if {
 	repositories.hold(_options.repositories, refs.location(source.ref))
 } else := {
 	"code": "source_denied",
-	"reason": sprintf("%s is in no listed repository; list one in options.repositories to allow it", [refs.location(source.ref)]),
+	"reason": sprintf("%s is in no listed repository; %s", [location, _advice(location)]),
+} if {
+	location := refs.location(source.ref)
 }
+
+# Who is told to list what cannot be listed makes a constraint that denies all.
+_advice(address) := "plain HTTP cannot be listed, so take it over HTTPS" if {
+	is_string(address)
+	startswith(address, "http://")
+} else := "list one that holds it in options.repositories to allow it"
 
 # Listed repositories have a scheme that nobody can listen on.
 _secure_and_listed(url) if repositories.cover(_options.repositories, url)

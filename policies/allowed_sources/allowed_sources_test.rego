@@ -72,6 +72,15 @@ test_message_names_location_and_remedy if {
 	violation.details.via == "spec.chart"
 }
 
+test_message_lists_no_plain_http if {
+	every object in [_repo("http://charts.example.com"), _repository({"url": "http://charts.example.com"})] {
+		violations := allowed_sources.violation with input as _review(object, _options)
+		some violation in violations
+		contains(violation.msg, "plain HTTP cannot be listed")
+		not contains(violation.msg, "options.repositories")
+	}
+}
+
 test_unfathomable_source_denied if {
 	violations := allowed_sources.violation with input as _review(_registry("oci://registry.example.com/charts/web"), _options)
 		with data.lib.references.finding as null

@@ -107,8 +107,10 @@ func (p *Policy) describe() error {
 			p.created, _ = a.Custom["created"].(string)
 		}
 	}
-	if p.title == "" || p.description == "" || p.version == "" {
-		return errors.New("its METADATA lacks a title, a description or custom.version")
+	for _, field := range []struct{ name, value string }{{"title", p.title}, {"description", p.description}, {"custom.version", p.version}} {
+		if field.value == "" {
+			return fmt.Errorf("its METADATA lacks %s", field.name)
+		}
 	}
 	return nil
 }

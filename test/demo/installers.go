@@ -97,6 +97,12 @@ apiVersion: constraints.gatekeeper.sh/v1beta1
 kind: TrustedCharts
 metadata: {name: trusted-charts}
 spec:
+  match:
+    kinds:
+    - {apiGroups: [source.toolkit.fluxcd.io], kinds: [OCIRepository]}
+    - {apiGroups: [helm.toolkit.fluxcd.io], kinds: [HelmRelease]}
+    - {apiGroups: [argoproj.io], kinds: [Application]}
+    - {apiGroups: [config.projectsveltos.io], kinds: [ClusterProfile]}
   parameters:
     options:
       rules:

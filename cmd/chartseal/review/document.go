@@ -41,6 +41,9 @@ func Documents(file string, raw []byte) ([]Document, error) {
 		read = jsonValues
 	}
 	values, err := read(raw)
+	if err != nil && bytes.Contains(raw, []byte("{{")) {
+		return nil, fmt.Errorf("%s: %w; templates are no manifests, review what helm template makes of them", file, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}

@@ -263,7 +263,7 @@ _no_target(source) := entries.unknown(source.via, sprintf("%s.name is missing", 
 } else := entries.unknown(source.via, sprintf("%s.kind %s is not understood", [source.via, fields.quote(source.kind)]))
 
 _not_stored(via, source) := entries.unreadable(via, "indirect", sprintf(
-	"%s is not in the inventory; sync source.toolkit.fluxcd.io/v1 %s",
+	"%s is not in the inventory; sync source.toolkit.fluxcd.io/v1 %s, or in CI review its file too",
 	[_title(source), source.kind],
 ))
 

@@ -175,7 +175,7 @@ _default_action(name) := "deny" if name != "exemptions_in_use"
 _constrained(key, constraint, review) := [["deny", false, finding]] if {
 	not _policy(constraint)
 	finding := {
-		"msg": sprintf("constraint %v: no policy is of kind %v", [_named(key, constraint), object.get(_object(constraint), "kind", "?")]),
+		"msg": sprintf("constraint %v: no policy is of kind %v; correct the kind, add the policy, or leave the constraint out", [_named(key, constraint), object.get(_object(constraint), "kind", "?")]),
 		"details": {"code": "invalid_parameters", "outcome": "rejected", "via": "constraint", "ref": ""},
 		"policy": "",
 		"constraint": _named(key, constraint),
