@@ -84,11 +84,13 @@ _judged(outcomes) := true in {entry.judged | some outcome in outcomes; some entr
 
 # Reviews.
 
-_reviews(document) := [document.request] if {
+_reviews(document) := array.concat(_itself(document), [review | some item in _items(document); some review in _itself(item)])
+
+_itself(document) := [document.request] if {
 	document.kind == "AdmissionReview"
 	is_object(document.request)
-} else := [_review(item) | some item in _items(document)] if {
-	_list(document)
+} else := [] if {
+	_called_list(document)
 } else := [_review(document)]
 
 _review(resource) := {
@@ -100,18 +102,32 @@ _review(resource) := {
 
 else := {"object": resource, "kind": {"group": "", "version": "", "kind": ""}, "name": "", "namespace": ""}
 
-# kubectl applies what a list holds, and lists may hold lists.
+# kubectl applies what a list holds, and lists may hold lists. To it whatever has
+# items is a list, to others what is called one.
+_called_list(document) if {
+	_list(document)
+	endswith(document.kind, "List")
+}
+
 _list(document) if {
 	is_string(document.kind)
-	endswith(document.kind, "List")
 	is_array(document.items)
 }
 
-_items(document) := [item |
+_items(document) := [_of_kind(item, path, document) |
 	walk(document, [path, item])
 	_itemised(path)
-	not _list(item)
-]
+] if {
+	_list(document)
+} else := []
+
+# What an item lacks of a kind it has of the list that it is in.
+_of_kind(item, path, document) := object.union(item, {"apiVersion": object.get(list, "apiVersion", ""), "kind": trim_suffix(list.kind, "List")}) if {
+	is_object(item)
+	count({"apiVersion", "kind"} & object.keys(item)) == 0
+	list := object.get(document, array.slice(path, 0, count(path) - 2), {})
+	is_string(list.kind)
+} else := item
 
 _itemised(path) if {
 	count(path) > 0
