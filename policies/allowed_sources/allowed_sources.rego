@@ -17,6 +17,7 @@ import future.keywords.not
 
 import data.lib.admission
 import data.lib.exemptions
+import data.lib.fields
 import data.lib.messages
 import data.lib.parameters
 import data.lib.references
@@ -56,7 +57,7 @@ violation contains messages.violation(_field(address.via), "source_denied", "rej
 	some address in _addresses
 	not _secure_and_listed(address.url)
 	not _exempt_whole
-	reason := sprintf("%v is in no listed repository; list it in options.repositories to allow it", [address.url])
+	reason := sprintf("%s is in no listed repository; list it in options.repositories to allow it", [_shown(address.url)])
 }
 
 violation contains messages.violation(_field(weakness.via), "insecure_transport", "rejected", weakness.why, {}) if {
@@ -111,6 +112,11 @@ _finding_of_named(source) := {"code": "ok", "reason": ""} if {
 	"code": "source_denied",
 	"reason": sprintf("%s is in no listed repository; list one in options.repositories to allow it", [refs.location(source.ref)]),
 }
+
+# Of an address that may hold a password nothing is shown.
+_shown(url) := fields.quote(url) if {
+	regex.match(`[@?#]`, url)
+} else := url
 
 # Listed repositories have a scheme that nobody can listen on.
 _secure_and_listed(url) if repositories.cover(_options.repositories, url)
