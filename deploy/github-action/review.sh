@@ -33,8 +33,8 @@ for folder in $POLICIES; do args+=(-d "$folder"); done
 [ -n "$CHARTSEAL_CONFIG" ] || unset CHARTSEAL_CONFIG
 
 code=0
-# shellcheck disable=SC2086 # paths are separated by spaces
-"$dir/$name" "${args[@]}" $PATHS || code=$?
+# shellcheck disable=SC2086 # paths are separated by spaces, and no file is an option
+"$dir/$name" "${args[@]}" -- $PATHS || code=$?
 case $code in
 0) outcome=passed ;;
 1) outcome=denied ;;

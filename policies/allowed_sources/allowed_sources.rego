@@ -18,6 +18,7 @@ import future.keywords.not
 
 import data.lib.admission
 import data.lib.exemptions
+import data.lib.fields
 import data.lib.messages
 import data.lib.parameters
 import data.lib.references
@@ -57,7 +58,7 @@ violation contains messages.violation(_field(address.via), "source_denied", "rej
 	some address in _addresses
 	not _secure_and_listed(address.url)
 	not _exempt_whole
-	reason := sprintf("%v is in no listed repository; %s", [address.url, _advice(address.url)])
+	reason := sprintf("%s is in no listed repository; %s", [_shown(address.url), _advice(address.url)])
 }
 
 violation contains messages.violation(_field(weakness.via), "insecure_transport", "rejected", weakness.why, {}) if {
@@ -120,6 +121,11 @@ _advice(address) := "plain HTTP cannot be listed, so take it over HTTPS" if {
 	is_string(address)
 	startswith(address, "http://")
 } else := "list one that holds it in options.repositories to allow it"
+
+# Of an address that may hold a password nothing is shown.
+_shown(url) := fields.quote(url) if {
+	regex.match(`[@?#]`, url)
+} else := url
 
 # Listed repositories have a scheme that nobody can listen on.
 _secure_and_listed(url) if repositories.cover(_options.repositories, url)

@@ -101,6 +101,14 @@ test_insecure_transport_denied if {
 	_codes(_k3s({"chart": "web", "repo": "https://charts.example.com", "version": "1.2.3", "insecureSkipTLSVerify": true}), _options) == {"insecure_transport"}
 }
 
+test_password_in_address_not_told if {
+	every url in ["https://user:hunter2@charts.example.org/x", "https://charts.example.org/x?token=hunter2", "oci://hunter2@registry.example.org"] {
+		violations := allowed_sources.violation with input as _review(_repository({"url": url}), _options)
+		count(violations) == 1
+		not contains(json.marshal(violations), "hunter2")
+	}
+}
+
 # Parameters and shapes.
 
 test_no_parameters_denied if {

@@ -17,6 +17,7 @@ import future.keywords.not
 
 import data.lib.admission
 import data.lib.exemptions
+import data.lib.fields
 import data.lib.messages
 import data.lib.parameters
 import data.lib.refs
@@ -90,9 +91,16 @@ _places contains {"via": "spec", "engine": "flux oci", "of": _spec} if {
 _places contains {"via": sprintf("%s.helmCharts[%v]", [via, i]), "engine": "sveltos", "of": of} if {
 	some kind, via in _profiles
 	_is("config.projectsveltos.io", kind)
-	some i, of in object.get(_object, array.concat(split(via, "."), ["helmCharts"]), [])
+	some i, of in _charts(via)
 	not _uninstalled(of)
 }
+
+# More than anyone reads is one place, of which nothing can be read.
+_charts(via) := ["too many"] if {
+	count(_charts_at(via)) > fields.max_items
+} else := _charts_at(via)
+
+_charts_at(via) := object.get(_object, array.concat(split(via, "."), ["helmCharts"]), [])
 
 _profiles := {
 	"ClusterProfile": "spec",

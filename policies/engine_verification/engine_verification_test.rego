@@ -166,6 +166,14 @@ test_verified_by_sveltos_allowed if {
 	_codes(promotion, _options) == set()
 }
 
+test_more_charts_than_are_read_denied if {
+	installed := _from(_registry, _sveltos_keyed)
+	few := {"apiVersion": "config.projectsveltos.io/v1beta1", "kind": "Profile", "spec": {"helmCharts": [installed | some _ in numbers.range(1, 64)]}}
+	many := {"apiVersion": "config.projectsveltos.io/v1beta1", "kind": "Profile", "spec": {"helmCharts": [installed | some _ in numbers.range(1, 65)]}}
+	_codes(few, _options) == set()
+	_codes(many, _options) == {"verification"}
+}
+
 test_unverified_by_sveltos_denied if {
 	every release in [
 		_from(_registry, {}),

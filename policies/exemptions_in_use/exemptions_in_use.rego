@@ -77,18 +77,29 @@ _details(use) := object.filter(use, ["by", "reason", "ticket", "expires"])
 # Uses.
 
 # Both are looked for, since either would do. No report is asked for here: where
-# nothing is pinned, every digest that an exemption could be about is tried.
+# nothing is pinned, every exemption is tried for the digest that it is about.
 _uses(source) := {use |
 	source.ref != null
-	some digest in _digests(source)
-	some way in ["exemptions", "break_glass"]
-	use := exemptions.find(_object, source, digest, object.filter(_options, [way]))
+	some try in array.concat(_exemptions(source), _tokens(source))
+	use := exemptions.find(_object, source, try.digest, try.options)
 	use.found == true
 }
 
+_exemptions(source) := [{"digest": digest, "options": object.filter(_options, ["exemptions"])}] if {
+	digest := refs.parse(source.ref).digest
+	digest != ""
+} else := [{"digest": exemption.digest, "options": {"exemptions": [exemption]}} |
+	some exemption in object.get(_options, "exemptions", [])
+]
+
+_tokens(source) := [{"digest": digest, "options": object.filter(_options, ["break_glass"])} |
+	_token
+	some digest in _digests(source)
+]
+
 _digests(source) := {refs.parse(source.ref).digest} if {
 	refs.parse(source.ref).digest != ""
-} else := ({""} | {exemption.digest | some exemption in object.get(_options, "exemptions", [])}) | {_claimed}
+} else := {"", _claimed}
 
 _token := _object.metadata.annotations["chartseal.dev/break-glass"]
 

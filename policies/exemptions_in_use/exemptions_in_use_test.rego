@@ -100,6 +100,13 @@ test_token_reported if {
 	contains(violation.msg, "OPS-1")
 }
 
+test_token_for_digest_that_is_pinned_reported if {
+	resource := object.union(_pinned, {"metadata": {"annotations": {"chartseal.dev/break-glass": _token({"digest": "any"})}}})
+	violations := exemptions_in_use.violation with input as _review(resource, _key)
+		with data.lib.exemptions.find as mock_token
+	{violation.details.code | some violation in violations} == {"break_glass"}
+}
+
 test_token_that_does_not_count_reported if {
 	every token in [_token({}), _token({"digest": "any"}), _token({"digest": 7}), "text", "", "a.b.c", "a.bcdef.c", "a.bc.d", 7] {
 		violations := exemptions_in_use.violation with input as _review(_carrying(token), _key)

@@ -33,7 +33,7 @@ schema := {
 									"type": "object",
 									"additionalProperties": false,
 									"required": ["check", "options"],
-									"properties": {"check": {"type": "string", "pattern": "^[a-z_]+\\.[a-z_]+$"}, "options": {"type": "object"}},
+									"properties": {"check": {"enum": ["chart.lock_ok", "cosign.verify", "helm.verify_prov"]}, "options": {"type": "object"}},
 								},
 							},
 						},

@@ -3,6 +3,7 @@
 package lint
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -15,12 +16,13 @@ type facts struct {
 	uses    map[string]map[string]bool // functions and rules that a rule names
 	judging map[string]bool            // asks a check, or somebody who does
 	gives   map[string]call            // the check whose answer is the rule's value
+	verdict map[string]bool            // packages that ask whether anything verified
 }
 
 func newFacts() *facts {
 	return &facts{
 		rules: map[string][]*ast.Rule{}, defined: map[string]bool{}, uses: map[string]map[string]bool{},
-		judging: map[string]bool{}, gives: map[string]call{},
+		judging: map[string]bool{}, gives: map[string]call{}, verdict: map[string]bool{},
 	}
 }
 
@@ -51,6 +53,9 @@ func (l *linter) read(name string, module *ast.Module, rule *ast.Rule) {
 		l.facts.judging[name] = l.facts.judging[name] || l.isCheck(s.name(ref))
 		return false
 	})
+	if l.asksVerdict(s) {
+		l.facts.verdict[packageName(module)] = true
+	}
 	for at := rule; at != nil; at = at.Else {
 		if at.Head.Value == nil {
 			continue
@@ -59,6 +64,20 @@ func (l *linter) read(name string, module *ast.Module, rule *ast.Rule) {
 			l.facts.gives[name] = c
 		}
 	}
+}
+
+// asksVerdict says whether a rule asks a predicate, or names an outcome that
+// what could not be judged does not share with what was rejected.
+func (l *linter) asksVerdict(s *scope) (asks bool) {
+	ast.WalkRefs(s.rule, func(ref ast.Ref) bool {
+		asks = asks || slices.Contains(l.checks, s.name(ref))
+		return asks
+	})
+	ast.WalkTerms(s.rule, func(t *ast.Term) bool {
+		asks = asks || t.Equal(ast.StringTerm("verified")) || t.Equal(ast.StringTerm("undecided"))
+		return asks
+	})
+	return asks
 }
 
 // spread makes judging whoever asks somebody who is.

@@ -20,6 +20,7 @@ const (
 	Syntax            = "syntax"
 	UndefinedArgument = "undefined-argument"
 	UndefinedBinding  = "undefined-binding"
+	UndecidedAllowed  = "undecided-allowed"
 	BareReport        = "bare-report"
 	MockedCheck       = "mocked-check"
 	HiddenCheck       = "hidden-check"

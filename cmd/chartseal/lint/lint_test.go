@@ -109,6 +109,15 @@ func TestFindings(t *testing.T) {
 		{"rule's report bound before", "deny if {\n\tr := report\n\tr.verified != true\n}\n\nreport := helm.verify_prov_report(input.x, {})", lint.UndefinedArgument},
 		{"bound to each other", "deny if {\n\tx = y\n\ty = x\n\tx != true\n}", ""},
 
+		{"rejected alone", `deny if helm.verify_prov_report("a", {}).outcome == "rejected"`, lint.UndecidedAllowed},
+		{"all but rejected", `allow if helm.verify_prov_report("a", {}).outcome != "rejected"`, lint.UndecidedAllowed},
+		{"not rejected", not + `allow if not helm.verify_prov_report("a", {}).outcome == "rejected"`, lint.UndecidedAllowed},
+		{"some codes", `deny if helm.verify_prov_report("a", {}).code in {"no_signature", "bad_signature"}`, lint.UndecidedAllowed},
+		{"code of a report bound before", "allow if {\n\tr := helm.verify_prov_report(\"a\", {})\n\tr.code != \"no_signature\"\n}", lint.UndecidedAllowed},
+		{"rejected and undecided", "deny contains 1 if helm.verify_prov_report(\"a\", {}).outcome == \"rejected\"\n\ndeny contains 2 if helm.verify_prov_report(\"a\", {}).outcome == \"undecided\"", ""},
+		{"rejected beside the verdict", "deny contains 1 if not helm.verify_prov(\"a\", {})\n\ndeny contains 2 if helm.verify_prov_report(\"a\", {}).outcome == \"rejected\"", ""},
+		{"outcome of something else", `deny if input.outcome == "rejected"`, ""},
+
 		{"bare report given to a variable", "allow if {\n\thelm.verify_prov_report(input.x, {}, r)\n\tr\n}", lint.BareReport},
 		{"bare report", "allow if helm.verify_prov_report(input.x, {})", lint.BareReport},
 		{"bare report under not", not + "deny if not cosign.verify_report(input.x, {})", lint.BareReport},

@@ -90,12 +90,37 @@ func (s *scope) assigned(body ast.Body) (vars []ast.Var) {
 	return vars
 }
 
-// comparison judges what is true of bad verdicts: where there is none, it is
-// not.
+// comparison judges what is true of bad verdicts, and what leaves out that
+// there may be none.
 func (s *scope) comparison(c call, at *ast.Location) {
-	if len(c.args) != 2 || !negative(c) {
+	if len(c.args) != 2 {
 		return
 	}
+	before := len(s.findings)
+	if negative(c) {
+		s.unasked(c, at)
+	}
+	if len(s.findings) == before && !s.facts.verdict[packageName(s.pkg)] {
+		s.undecided(c, at)
+	}
+}
+
+// undecided finds a package that knows rejected charts and no others: while a
+// registry does not answer, none is rejected.
+func (s *scope) undecided(c call, at *ast.Location) {
+	if !slices.Contains([]string{"equal", "eq", "neq", "internal.member_2"}, c.function) {
+		return
+	}
+	for i, operand := range c.args {
+		if answer, ok := s.answer(operand); ok && codes(operand) && !good(c.args[1-i]) {
+			s.add(at, UndecidedAllowed, fmt.Sprintf("where %s could not decide, it rejects nothing, and this package does not ask whether anything is verified", answer.function),
+				"deny by not on .verified or on the predicate, and ask for outcome and code in messages only")
+		}
+	}
+}
+
+// unasked finds a comparison that is not true where nothing was asked.
+func (s *scope) unasked(c call, at *ast.Location) {
 	for _, operand := range c.args {
 		answer, ok := s.answer(operand)
 		if !ok {

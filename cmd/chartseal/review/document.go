@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -59,7 +60,10 @@ func Documents(file string, raw []byte) ([]Document, error) {
 	return all, nil
 }
 
-// unpack gives the objects of a list, and of lists within it, as kubectl does.
+// unpack gives the objects of a list, and of lists within it, as kubectl does:
+// whatever has items is a list to it, and what an item lacks of a kind it has of
+// the list. To others only what is called a List is one, so the rest is given
+// as itself, too.
 func unpack(at Document, value any) (all []Document, err error) {
 	if value == nil {
 		return nil, nil
@@ -69,22 +73,42 @@ func unpack(at Document, value any) (all []Document, err error) {
 		return nil, fmt.Errorf("it is %s, want an object", shape(value))
 	}
 	at.Object = object
-	items, ok := object["items"].([]any)
+	items, listed := object["items"].([]any)
 	kind, _ := object["kind"].(string)
-	if !ok || !strings.HasSuffix(kind, "List") {
-		return []Document{at}, nil
+	list := strings.HasSuffix(kind, "List")
+	if !listed || !list {
+		all = append(all, at)
+	}
+	if kind == "" || !list && slices.ContainsFunc(items, isNoObject) {
+		return all, nil
 	}
 	for i, item := range items {
 		if item == nil {
 			return nil, fmt.Errorf("items[%d] is null, want an object", i)
 		}
-		within, err := unpack(Document{File: at.File, node: find(at.node, "items", strconv.Itoa(i))}, item)
+		within, err := unpack(Document{File: at.File, node: find(at.node, "items", strconv.Itoa(i))}, ofKind(item, object))
 		if err != nil {
 			return nil, fmt.Errorf("items[%d]: %w", i, err)
 		}
 		all = append(all, within...)
 	}
 	return all, nil
+}
+
+func isNoObject(value any) bool {
+	_, ok := value.(map[string]any)
+	return !ok
+}
+
+// ofKind is an item with the kind that it has by its list.
+func ofKind(item any, list map[string]any) any {
+	object, ok := item.(map[string]any)
+	if !ok || object["kind"] != nil || object["apiVersion"] != nil {
+		return item
+	}
+	object = maps.Clone(object)
+	object["apiVersion"], object["kind"] = list["apiVersion"], strings.TrimSuffix(text(list["kind"]), "List")
+	return object
 }
 
 func shape(value any) string {

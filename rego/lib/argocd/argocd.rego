@@ -266,13 +266,30 @@ _set(resource) := entries.first([
 	]),
 ])
 
-# Templates of generators, however deep, are laid over that of the set.
-_generated(resource) := [{"via": via, "spec": spec} |
-	walk(fields.items(resource, ["spec", "generators"]), [path, spec])
-	count(path) > 1
-	array.slice(path, count(path) - 2, count(path)) == ["template", "spec"]
+# Templates of generators are laid over that of the set. Argo CD has generators
+# within generators within generators, and no more; what else a generator holds
+# are data, and may be long.
+_generated(resource) := [{"via": _path(member.via), "spec": spec} |
+	some member in array.concat(array.concat(outer, middle), inner)
+	spec := fields.at(member.of, ["template", "spec"])
 	spec != null
-	via := _path(concat("", [step | some key in path; step := _step(key)]))
+] if {
+	outer := _generators(fields.items(resource, ["spec", "generators"]), "")
+	middle := _within(outer)
+	inner := _within(middle)
+}
+
+_within(members) := [member |
+	some outer in members
+	is_array(outer.of.generators)
+	some member in _generators(outer.of.generators, sprintf("%s.generators", [outer.via]))
+]
+
+_generators(generators, via) := [{"via": sprintf("%s[%d].%s", [via, i, name]), "of": of} |
+	some i, generator in generators
+	is_object(generator)
+	some name, of in generator
+	is_object(of)
 ]
 
 _generated_entries(templates) := [entry | some template in templates; some entry in _declared(template.spec, template.via)] if {
@@ -282,12 +299,8 @@ _generated_entries(templates) := [entry | some template in templates; some entry
 	sprintf("spec.generators hold %d templates, at most %d are read", [count(templates), fields.max_items]),
 )]
 
-_step(key) := sprintf("[%d]", [key]) if is_number(key)
-
-else := sprintf(".%s", [key])
-
 # Members of generators have any name, so a path may be any text.
-_path(steps) := sprintf("spec.generators%s", [steps]) if {
+_path(steps) := sprintf("spec.generators%s.template.spec", [steps]) if {
 	count(steps) <= 256
 	regex.match(`^[a-zA-Z0-9.\[\]]+$`, steps)
 } else := "spec.generators"

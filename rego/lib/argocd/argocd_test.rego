@@ -190,7 +190,7 @@ test_set if {
 test_set_with_generators if {
 	spec := {
 		"template": {"spec": {"sources": [_source]}},
-		"generators": [{"list": {"elements": [{"a": 1}], "template": {"metadata": {}, "spec": {"destination": {}, "project": ""}}}}],
+		"generators": [{"list": {"elements": [{"a": 1, "template": {"spec": {"source": 1}}}], "template": {"metadata": {}, "spec": {"destination": {}, "project": ""}}}}],
 	}
 	_vias(argocd.sources(_set(spec))) == ["spec.template.spec.sources[0]"]
 }
@@ -219,7 +219,7 @@ test_sets_refused[name] if {
 			"why": "hold 65 templates",
 		},
 		"template below any name": {
-			"over": {"generators": [{"list": {"elements": [{"a\nb": {"template": {"spec": {"source": {}}}}}]}}]},
+			"over": {"generators": [{"a\nb": {"template": {"spec": {"source": {}}}}}]},
 			"via": "spec.generators.source",
 			"why": "repoURL is missing",
 		},
@@ -238,6 +238,18 @@ test_set_without_spec if {
 test_generator_that_names_another if {
 	spec := {"template": {"spec": {"source": _source}}, "generators": [{"list": {"template": {"spec": {"source": _evil}}}}]}
 	{ref.repository | some ref in entries_test.refs(argocd.sources(_set(spec)))} == {"https://charts.example.com", "https://evil.example"}
+}
+
+test_generators_within_generators_named if {
+	template := {"spec": {"source": _evil}}
+	every generator in [
+		{"matrix": {"template": template, "generators": []}},
+		{"matrix": {"generators": [{}, 1, {"list": 1, "git": {"template": template}}]}},
+		{"merge": {"generators": [{"matrix": {"generators": [{"list": {"template": template}}]}}]}},
+	] {
+		spec := {"template": {"spec": {"source": _source}}, "generators": [{"list": {"generators": 1}}, generator]}
+		{ref.repository | some ref in entries_test.refs(argocd.sources(_set(spec)))} == {"https://charts.example.com", "https://evil.example"}
+	}
 }
 
 test_other_kinds if {

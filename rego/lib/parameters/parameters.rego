@@ -7,9 +7,20 @@ package lib.parameters
 # title: Options
 # description: >-
 #   What stands below parameters.options of a policy's input; {} if nothing does.
+#   What stands beside options instead is among them under a name that no schema
+#   knows, so that it is told and not passed over. A cluster would have dropped it.
 default options(_) := {}
 
-options(document) := document.parameters.options
+options(document) := document.parameters.options if {
+	count(_beside(document)) == 0
+} else := object.union({name: true | some name in _beside(document)}, document.parameters.options) if {
+	is_object(document.parameters.options)
+} else := {name: true | some name in _beside(document)}
+
+_beside(document) := {sprintf("(beside options) %s", [name]) |
+	is_object(document.parameters)
+	some name in (object.keys(document.parameters) - {"options"})
+}
 
 # METADATA
 # title: Faults

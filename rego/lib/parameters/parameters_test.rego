@@ -48,3 +48,14 @@ test_no_object_named if {
 test_unreadable_schema_faulty if {
 	parameters.faults({}, {"type": 7}) == {"options: the schema cannot be read"}
 }
+
+test_beside_options_named if {
+	options := parameters.options({"parameters": {"options": {"charts": ["web"]}, "digest": "required"}})
+	parameters.faults(options, _schema) == {"options: Additional property (beside options) digest is not allowed"}
+}
+
+test_beside_no_options_named if {
+	every given in [{"digest": 1}, {"digest": 1, "options": false}] {
+		parameters.options({"parameters": given}) == {"(beside options) digest": true}
+	}
+}

@@ -24,13 +24,8 @@ valid(repository) if patterns.valid(_below(repository))
 default hold(_, _) := false
 
 hold(repositories, location) if {
-	some repository in repositories
-	patterns.matches(repository, location)
-}
-
-hold(repositories, location) if {
-	some repository in repositories
-	patterns.matches(_below(repository), location)
+	is_string(location)
+	count(patterns.best({asked | some repository in repositories; some asked in {repository, _below(repository)}}, location)) > 0
 }
 
 # METADATA

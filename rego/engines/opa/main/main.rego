@@ -84,11 +84,13 @@ _judged(outcomes) := true in {entry.judged | some outcome in outcomes; some entr
 
 # Reviews.
 
-_reviews(document) := [document.request] if {
+_reviews(document) := array.concat(_itself(document), [review | some item in _items(document); some review in _itself(item)])
+
+_itself(document) := [document.request] if {
 	document.kind == "AdmissionReview"
 	is_object(document.request)
-} else := [_review(item) | some item in _items(document)] if {
-	_list(document)
+} else := [] if {
+	_called_list(document)
 } else := [_review(document)]
 
 _review(resource) := {
@@ -100,18 +102,32 @@ _review(resource) := {
 
 else := {"object": resource, "kind": {"group": "", "version": "", "kind": ""}, "name": "", "namespace": ""}
 
-# kubectl applies what a list holds, and lists may hold lists.
+# kubectl applies what a list holds, and lists may hold lists. To it whatever has
+# items is a list, to others what is called one.
+_called_list(document) if {
+	_list(document)
+	endswith(document.kind, "List")
+}
+
 _list(document) if {
 	is_string(document.kind)
-	endswith(document.kind, "List")
 	is_array(document.items)
 }
 
-_items(document) := [item |
+_items(document) := [_of_kind(item, path, document) |
 	walk(document, [path, item])
 	_itemised(path)
-	not _list(item)
-]
+] if {
+	_list(document)
+} else := []
+
+# What an item lacks of a kind it has of the list that it is in.
+_of_kind(item, path, document) := object.union(item, {"apiVersion": object.get(list, "apiVersion", ""), "kind": trim_suffix(list.kind, "List")}) if {
+	is_object(item)
+	count({"apiVersion", "kind"} & object.keys(item)) == 0
+	list := object.get(document, array.slice(path, 0, count(path) - 2), {})
+	is_string(list.kind)
+} else := item
 
 _itemised(path) if {
 	count(path) > 0
@@ -173,9 +189,8 @@ _default_action("exemptions_in_use") := "warn"
 _default_action(name) := "deny" if name != "exemptions_in_use"
 
 _constrained(key, constraint, review) := [["deny", false, finding]] if {
-	not _policy(constraint)
 	finding := {
-		"msg": sprintf("constraint %v: no policy is of kind %v; correct the kind, add the policy, or leave the constraint out", [_named(key, constraint), object.get(_object(constraint), "kind", "?")]),
+		"msg": sprintf("constraint %v: %s (invalid_parameters)", [_named(key, constraint), _unusable(constraint)]),
 		"details": {"code": "invalid_parameters", "outcome": "rejected", "via": "constraint", "ref": ""},
 		"policy": "",
 		"constraint": _named(key, constraint),
@@ -192,6 +207,18 @@ _constrained(key, constraint, review) := [["deny", false, finding]] if {
 	_action(constraint),
 	review,
 )
+
+# Why a constraint cannot be used. What a cluster would drop or refuse, it does
+# not mean to say in vain.
+_unusable(constraint) := reason if {
+	not _policy(constraint)
+	kind := object.get(_object(constraint), "kind", "?")
+	reason := sprintf("no policy is of kind %v; correct the kind, add the policy, or leave the constraint out", [kind])
+} else := sprintf("spec holds %s; what a policy demands lies in spec.parameters", [concat(", ", sort(_strange(constraint)))]) if {
+	count(_strange(constraint)) > 0
+}
+
+_strange(constraint) := object.keys(_object(object.get(_object(constraint), "spec", {}))) - {"match", "parameters", "enforcementAction", "scopedEnforcementActions"}
 
 # A constraint that says which kinds it is about is about them, as in a cluster;
 # of one that does not, the policy knows.

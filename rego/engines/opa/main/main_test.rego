@@ -104,6 +104,24 @@ test_empty_list_not_judged if {
 	main.judged == false with input as {"apiVersion": "v1", "kind": "List", "items": []} with data.policies as _policies
 }
 
+# What kubectl takes for a list, whatever it is called.
+test_items_of_any_kind_judged if {
+	main.deny == {_untrusted} with input as object.union(_config, {"items": [_web]}) with data.policies as _policies
+	main.deny == {_untrusted} with input as object.union(_web, {"items": [_config]}) with data.policies as _policies
+	main.deny == {_untrusted} with input as object.union(_config, {"items": [_admission(_web)]}) with data.policies as _policies
+	main.deny == set() with input as object.union(_config, {"items": [_config, 7]}) with data.policies as _policies
+	main.deny == set() with input as {"items": [_web]} with data.policies as _policies
+}
+
+test_item_has_the_kind_of_its_list if {
+	list := {"apiVersion": "helm.cattle.io/v1", "kind": "HelmChartList"}
+	item := {"metadata": {"name": "web"}}
+	main.deny == {_untrusted} with input as object.union(list, {"items": [item]}) with data.policies as _policies
+	main.deny == {_untrusted} with input as {"kind": "List", "items": [object.union(list, {"items": [item]})]} with data.policies as _policies
+	main.deny == set() with input as object.union(list, {"items": [object.union(item, {"kind": "Pod"})]}) with data.policies as _policies
+	main.deny == set() with input as {"kind": "HelmChartList", "items": [item]} with data.policies as _policies
+}
+
 test_documents_judged_in_order if {
 	results := main.results with input as {"documents": [_config, _web, _config]} with data.policies as _policies
 	[result.judged | some result in results] == [false, true, false]
@@ -138,6 +156,13 @@ test_constraint_outside_of_kinds_not_judged if {
 
 test_no_constraint_is_every_policy if {
 	main.deny == {_untrusted} with input as _web with data.policies as _policies with data.constraints as {}
+}
+
+# What a cluster drops or refuses opens nothing here.
+test_constraint_with_parameters_in_the_wrong_place_denies if {
+	constraint := {"kind": "TrustedCharts", "metadata": {"name": "a"}, "spec": {"options": {"rules": []}, "parameter": {}}}
+	findings := main.deny with input as _web with data.policies as _policies with data.constraints as {"c": constraint}
+	{finding.msg | some finding in findings} == {"constraint a: spec holds options, parameter; what a policy demands lies in spec.parameters (invalid_parameters)"}
 }
 
 test_constraint_of_no_policy_denies if {
