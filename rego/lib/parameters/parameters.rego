@@ -9,8 +9,6 @@ package lib.parameters
 #   What stands below parameters.options of a policy's input; {} if nothing does.
 #   What stands beside options instead is among them under a name that no schema
 #   knows, so that it is told and not passed over. A cluster would have dropped it.
-default options(_) := {}
-
 options(document) := document.parameters.options if {
 	count(_beside(document)) == 0
 } else := object.union({name: true | some name in _beside(document)}, document.parameters.options) if {
