@@ -43,14 +43,14 @@ func Documents(file string, raw []byte) ([]Document, error) {
 	}
 	values, err := read(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", builtins.Printable(file), err)
 	}
 	nodes := nodesOf(raw, len(values))
 	var all []Document
 	for i, value := range values {
 		documents, err := unpack(Document{File: file, node: nodes[i]}, value)
 		if err != nil {
-			return nil, fmt.Errorf("%s, document %d: %w", file, i+1, err)
+			return nil, fmt.Errorf("%s, document %d: %w", builtins.Printable(file), i+1, err)
 		}
 		all = append(all, documents...)
 	}
