@@ -88,7 +88,7 @@ func regoIn(paths []string) (files []string, err error) {
 
 func printFindings(w io.Writer, findings []lint.Finding) error {
 	for _, f := range findings {
-		fmt.Fprintf(w, "%s:%d:%d: %s: %s\n    %s\n", f.File, f.Line, f.Column, f.Rule, f.Found, f.Instead)
+		fmt.Fprintf(w, "%s:%d:%d: %s: %s\n    %s\n", oneLine(f.File), f.Line, f.Column, f.Rule, f.Found, f.Instead)
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", plural(len(findings), "finding"))
 	return err

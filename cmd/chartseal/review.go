@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -225,9 +226,9 @@ func printReview(w io.Writer, results []review.Result) error {
 		if len(statements) == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "%s:%d: %s\n", r.File, r.Line(""), r.Name())
+		fmt.Fprintf(w, "%s:%d: %s\n", oneLine(r.File), r.Line(""), r.Name())
 		for _, s := range statements {
-			fmt.Fprintf(w, "  %-6s [%s] %s%s\n", s.action, s.by(), s.Message, s.suffix())
+			fmt.Fprintf(w, "  %-6s [%s] %s%s\n", s.action, oneLine(s.by()), oneLine(s.Message), s.suffix())
 		}
 	}
 	total := summarise(results)
@@ -242,6 +243,17 @@ func dryrun(total summary) string {
 		return ""
 	}
 	return fmt.Sprintf(", %d in dryrun", total.Dryrun)
+}
+
+// oneLine keeps what others wrote, be it the name of a file, from writing lines
+// of its own, which a CI system might take for commands.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // suffix is the code, where the message does not end with it as those of the

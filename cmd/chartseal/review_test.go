@@ -99,6 +99,19 @@ func TestGitHubLines(t *testing.T) {
 	}
 }
 
+func TestPrettyLines(t *testing.T) {
+	results := reviewed(t)[:1]
+	results[0].File, results[0].Deny = "a\n::stop-commands::x.yaml", results[0].Deny[:1]
+	results[0].Deny[0].Message = "b\n::error::\x1b[2J"
+	var out bytes.Buffer
+	if err := printReview(&out, results); err != nil {
+		t.Fatal(err)
+	}
+	if lines := bytes.Count(out.Bytes(), []byte("\n")); lines != 3 || bytes.ContainsRune(out.Bytes(), '\x1b') {
+		t.Errorf("wrote %q, want three lines of ours", out.String())
+	}
+}
+
 // The codes that one document gives: what was rejected counts more than what
 // was not judged, and what is only said counts nothing.
 func TestDenied(t *testing.T) {

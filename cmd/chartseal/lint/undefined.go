@@ -108,7 +108,7 @@ func (s *scope) comparison(c call, at *ast.Location) {
 // undecided finds a package that knows rejected charts and no others: while a
 // registry does not answer, none is rejected.
 func (s *scope) undecided(c call, at *ast.Location) {
-	if !slices.Contains([]string{"equal", "eq", "neq", "internal.member_2"}, c.function) {
+	if !slices.Contains([]string{"equal", "eq", "neq", "internal.member_2", "startswith", "endswith", "contains", "regex.match"}, c.function) {
 		return
 	}
 	for i, operand := range c.args {
@@ -150,6 +150,8 @@ func negative(c call) bool {
 		return isCount(a)
 	case "gt", "gte":
 		return isCount(b)
+	case "startswith", "endswith", "contains", "regex.match":
+		return codes(a) || codes(b)
 	case "internal.member_2":
 		return contains(b, ast.BooleanTerm(false)) || codes(a) && !good(b)
 	}

@@ -46,14 +46,14 @@ func Documents(file string, raw []byte) ([]Document, error) {
 		return nil, fmt.Errorf("%s: %w; templates are no manifests, review what helm template makes of them", file, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", builtins.Printable(file), err)
 	}
 	nodes := nodesOf(raw, len(values))
 	var all []Document
 	for i, value := range values {
 		documents, err := unpack(Document{File: file, node: nodes[i]}, value)
 		if err != nil {
-			return nil, fmt.Errorf("%s, document %d: %w", file, i+1, err)
+			return nil, fmt.Errorf("%s, document %d: %w", builtins.Printable(file), i+1, err)
 		}
 		all = append(all, documents...)
 	}
@@ -153,8 +153,16 @@ func yamlValues(raw []byte) (values []any, err error) {
 	if err := SameDocuments(raw); err != nil {
 		return nil, err
 	}
+	values, err = decoded(raw, true)
+	if err != nil && overridesMerged(raw) {
+		values, err = decoded(raw, false)
+	}
+	return values, err
+}
+
+func decoded(raw []byte, strict bool) (values []any, err error) {
 	decoder := yamlv2.NewDecoder(bytes.NewReader(raw))
-	decoder.SetStrict(true)
+	decoder.SetStrict(strict)
 	for {
 		var value any
 		switch err := decoder.Decode(&value); {
@@ -169,6 +177,40 @@ func yamlValues(raw []byte) (values []any, err error) {
 		}
 		values = append(values, plain)
 	}
+}
+
+// overridesMerged says whether nothing is there twice but what a mapping merges
+// first and then says otherwise. All readers take that alike; of a merge behind
+// a key, some take the key and some the merge.
+func overridesMerged(raw []byte) bool {
+	decoder := yaml.NewDecoder(bytes.NewReader(raw))
+	for {
+		var node yaml.Node
+		switch err := decoder.Decode(&node); {
+		case errors.Is(err, io.EOF):
+			return true
+		case err != nil, !mergesFirst(&node):
+			return false
+		}
+	}
+}
+
+func mergesFirst(node *yaml.Node) bool {
+	keys := map[string]bool{}
+	for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+		key := node.Content[i]
+		if keys[key.Value] || key.Value == "<<" && i > 0 || !isPlainKey(key) {
+			return false
+		}
+		keys[key.Value] = true
+	}
+	return !slices.ContainsFunc(node.Content, func(child *yaml.Node) bool { return !mergesFirst(child) })
+}
+
+// isPlainKey is true of what is text to every reader: on and yes are not.
+func isPlainKey(key *yaml.Node) bool {
+	return key.Kind == yaml.ScalarNode && slices.Contains([]string{"!!str", "!!merge"}, key.ShortTag()) &&
+		!slices.Contains([]string{"y", "yes", "on", "n", "no", "off"}, strings.ToLower(key.Value))
 }
 
 // SameDocuments refuses what kubectl, Flux and Argo CD would take apart in other

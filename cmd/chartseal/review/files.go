@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/chartseal/chartseal/builtins"
 )
 
 // maxFile is how much of a file is read. Manifests of a whole cluster have less.
@@ -51,7 +53,7 @@ func readFile(path string, stdin io.Reader) ([]byte, error) {
 		err = fmt.Errorf("it has more than %d bytes", maxFile)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", builtins.Printable(path), err)
 	}
 	return raw, nil
 }
@@ -77,7 +79,7 @@ func Files(paths []string, extensions ...string) (files []string, err error) {
 			case d.IsDir():
 				return nil
 			case d.Type()&fs.ModeSymlink != 0 && path != root && isFolder(path):
-				return fmt.Errorf("%s is a link to a folder: name that folder itself", path)
+				return fmt.Errorf("%s is a link to a folder: name that folder itself", builtins.Printable(path))
 			case path == root || slices.Contains(extensions, filepath.Ext(path)):
 				files = append(files, path)
 			}

@@ -34,5 +34,9 @@ _deleted(resource) if {
 }
 
 # Everything but what controllers write while they take an object down: some
-# kinds keep more than their spec beside it.
-_content(resource) := object.remove(resource, ["metadata", "status"])
+# kinds keep more than their spec beside it, and by labels it is told what is in
+# a namespace.
+_content(resource) := [
+	object.remove(resource, ["metadata", "status"]),
+	object.get(resource, ["metadata", "labels"], {}),
+]

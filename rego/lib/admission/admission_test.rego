@@ -47,6 +47,7 @@ test_changed_update_of_deleted_judged if {
 	admission.judged(_update({"spec": {"source": {"chart": "evil"}}}))
 	admission.judged(_update({"operation": {"sync": {"source": {"chart": "evil"}}}}))
 	admission.judged(_update({"content": "H4sI"}))
+	admission.judged(_update({"metadata": {"labels": {"chart-verification": "off"}}}))
 }
 
 test_update_claiming_deletion_judged if {
