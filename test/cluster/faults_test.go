@@ -143,7 +143,7 @@ func (f *faults) installedInParts(t *testing.T) {
 }
 
 // templates has the template replaced by what does not compile, and asks for a
-// check that the provider does not know, as an older provider would not.
+// check that there is none of.
 func (f *faults) templates(t *testing.T) {
 	broken := strings.Replace(template(t, "trusted_charts"), "package policies.trusted_charts", "package policies.trusted_charts\n\n              violation contains nothing.here", 1)
 	_, err := f.TryKubectl(t, broken, "apply", "--server-side", "-f", "-")
@@ -154,7 +154,7 @@ func (f *faults) templates(t *testing.T) {
 	}
 	unknown := read(t, strings.ReplaceAll(manifest(t, f.constraints()["trusted"]), "cosign.verify", "cosign.verify_next"))[0]
 	f.constrain(unknown)
-	f.refuses(t, "cosign.verify_next")
+	f.refuses(t, "must be one of the following")
 	f.constrain(f.constraints()["trusted"])
 	f.works(t)
 }
