@@ -7,31 +7,12 @@ package policies
 
 import (
 	"embed"
-	"io/fs"
-	"path"
-	"slices"
-	"strings"
+
+	"github.com/chartseal/chartseal/rego"
 )
 
 //go:embed */*.rego */README.md
 var files embed.FS
 
 // FS is every policy, tests aside.
-var FS fs.FS = withoutTests{files}
-
-// withoutTests hides what is there for the policies' authors alone.
-type withoutTests struct{ files embed.FS }
-
-func (f withoutTests) Open(name string) (fs.File, error) {
-	if hidden(name) {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	return f.files.Open(name)
-}
-
-func (f withoutTests) ReadDir(name string) ([]fs.DirEntry, error) {
-	entries, err := f.files.ReadDir(name)
-	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return hidden(e.Name()) }), err
-}
-
-func hidden(name string) bool { return strings.HasSuffix(path.Base(name), "_test.rego") }
+var FS = rego.WithoutTests(files)

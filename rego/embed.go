@@ -19,9 +19,11 @@ var files embed.FS
 // FS is the library, its tests aside: what both engines have is below lib, what
 // differs below engines/opa and engines/gatekeeper. What Gatekeeper's engine can
 // do is in capabilities-gatekeeper.json.
-var FS fs.FS = withoutTests{files}
+var FS = WithoutTests(files)
 
-// withoutTests hides what is there for the library's authors alone.
+// WithoutTests hides what is there for authors alone.
+func WithoutTests(files embed.FS) fs.FS { return withoutTests{files} }
+
 type withoutTests struct{ files embed.FS }
 
 func (f withoutTests) Open(name string) (fs.File, error) {

@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"deploy/webhook/generate":   {"policies", "rego"},
 	// Text alone.
 	"rego":                 {},
-	"policies":             {},
+	"policies":             {"rego"},
 	"cmd/chartseal/start":  {},
 	"cmd/chartseal/lint":   {},
 	"cmd/chartseal/review": {"builtins", "policies", "rego"},
