@@ -8,7 +8,6 @@
 #   version: 1.0.0
 #   created: "2026-11-26T00:00:00Z"
 #   short_name: allowed_sources
-#   requires_sync_data: true
 #   solution: >-
 #     Take the chart from a listed repository, or add the repository to
 #     options.repositories of the constraint.

@@ -7,7 +7,6 @@
 #   version: 1.0.0
 #   created: "2026-11-26T00:00:00Z"
 #   short_name: exemptions_in_use
-#   requires_sync_data: true
 #   solution: >-
 #     Make the exemption needless before it ends: sign the chart, pin it, or take it
 #     from an allowed repository, and take the exemption or the annotation away.

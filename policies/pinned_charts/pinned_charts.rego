@@ -7,7 +7,6 @@
 #   version: 1.0.0
 #   created: "2026-11-26T00:00:00Z"
 #   short_name: pinned_charts
-#   requires_sync_data: true
 #   solution: >-
 #     Replace the range, the empty version or latest by one exact version, as
 #     1.2.3 and in quotes, or by the digest of the chart.

@@ -7,7 +7,6 @@
 #   version: 1.0.0
 #   created: "2026-11-26T00:00:00Z"
 #   short_name: trusted_charts
-#   requires_sync_data: true
 #   solution: >-
 #     Sign the chart as the rule for its repository demands, or add a rule to the
 #     constraint; name it by one exact version or, where the object can, by digest.
