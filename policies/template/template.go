@@ -5,15 +5,18 @@ package template
 import (
 	"encoding/json"
 	"strings"
+	"sync"
 	"text/template"
 
 	"sigs.k8s.io/yaml"
 )
 
 // The Rego stands as it is, so that whoever reads the template in a cluster
-// reads the policy.
-var constraintTemplate = template.Must(template.New("template").Funcs(template.FuncMap{"indent": indent, "quote": Quote}).Parse(
-	`apiVersion: templates.gatekeeper.sh/v1
+// reads the policy. It is parsed when it is needed, not at every start of a
+// command.
+var constraintTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("template").Funcs(template.FuncMap{"indent": indent, "quote": Quote}).Parse(
+		`apiVersion: templates.gatekeeper.sh/v1
 kind: ConstraintTemplate
 metadata:
   name: {{.Resource}}
@@ -47,6 +50,7 @@ spec:
                 {{indent 16 .}}
 {{- end}}
 `))
+})
 
 // Manifest is the ConstraintTemplate, as YAML.
 func (p *Policy) Manifest() string {
@@ -62,7 +66,7 @@ func (p *Policy) Manifest() string {
 		values["Libraries"] = append(values["Libraries"].([]string), s.text)
 	}
 	var out strings.Builder
-	if err := constraintTemplate.Execute(&out, values); err != nil {
+	if err := constraintTemplate().Execute(&out, values); err != nil {
 		panic(err) // the template and the values stand above
 	}
 	return out.String()
