@@ -51,10 +51,8 @@ func TestViews(t *testing.T) {
 func TestFreshness(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	clock := time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)
-	client := newClient(t, insecure(w.Server), func(c *source.Config) {
-		c.CacheBytes, c.Listings, c.Clock = 1<<20, 10*time.Second, func() time.Time { return clock }
-	})
+	var now clock
+	client := newClient(t, insecure(w.Server), now.config, func(c *source.Config) { c.CacheBytes, c.Listings = 1<<20, 10*time.Second })
 	fresh := func(elsewhere chartref.Ref) time.Duration {
 		a, err := client.Resolve(t.Context(), w.byTag(t))
 		if err != nil {
@@ -63,7 +61,7 @@ func TestFreshness(t *testing.T) {
 		return a.(builtins.Registered).Signed(t.Context(), elsewhere).Fresh
 	}
 	for _, step := range []struct{ pass, want time.Duration }{{0, 10 * time.Second}, {3 * time.Second, 7 * time.Second}, {7 * time.Second, 10 * time.Second}} {
-		clock = clock.Add(step.pass)
+		now.move(step.pass)
 		if got := fresh(chartref.Ref{}); got != step.want {
 			t.Errorf("after %s fresh for %s, want %s", step.pass, got, step.want)
 		}
