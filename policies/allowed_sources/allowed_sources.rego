@@ -86,7 +86,7 @@ _faults := _misfits if {
 	not repositories.valid(repository)
 }
 
-_misfits := parameters.faults(_options, allowed_sources.schema)
+_misfits := parameters.unusual_faults(_options, allowed_sources.usual, allowed_sources.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 

@@ -63,7 +63,7 @@ _object := admission.object_of(input)
 
 _options := parameters.options(input)
 
-_faults := parameters.faults(_options, engine_verification.schema)
+_faults := parameters.unusual_faults(_options, engine_verification.usual, engine_verification.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 

@@ -61,7 +61,7 @@ _sources := releases.sources(_object)
 
 _options := parameters.options(input)
 
-_faults := parameters.faults(_options, exemptions_in_use.schema)
+_faults := parameters.unusual_faults(_options, exemptions_in_use.usual, exemptions_in_use.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 

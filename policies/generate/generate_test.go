@@ -106,6 +106,7 @@ func TestTemplate(t *testing.T) {
 	files := generated(t, repository)
 	if names := slices.Sorted(maps.Keys(files)); !slices.Equal(names, []string{
 		"deploy/policies/two_words/artifacthub-pkg.yml", "deploy/policies/two_words/kustomization.yaml", "deploy/policies/two_words/suite.yaml", "deploy/policies/two_words/template.yaml",
+		"policies/two_words/usual.rego",
 	}) {
 		t.Errorf("files are %v", names)
 	}

@@ -59,7 +59,7 @@ _sources := releases.sources(_object)
 
 _options := parameters.options(input)
 
-_faults := parameters.faults(_options, pinned_charts.schema)
+_faults := parameters.unusual_faults(_options, pinned_charts.usual, pinned_charts.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 

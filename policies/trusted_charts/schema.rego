@@ -19,7 +19,7 @@ schema := {
 				"additionalProperties": false,
 				"required": ["charts", "require"],
 				"properties": {
-					"charts": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[!-~]+$"}},
+					"charts": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[!#-\\[\\]-~]+$"}},
 					"require": {
 						"type": "object",
 						"additionalProperties": false,

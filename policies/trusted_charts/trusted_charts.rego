@@ -50,12 +50,14 @@ violation contains messages.violation(_whole, "too_many", "rejected", reason, {"
 	reason := sprintf("%d verifications are needed, at most %d are made; split the object", [count(_requests), _most])
 }
 
-violation contains _denial(source) if {
+violation contains messages.violation(source, finding.code, finding.outcome, reason, finding.details) if {
 	_judged
 	count(_requests) <= _most
 	some source in _sources
-	not _trusted(source)
+	finding := _finding(source)
+	finding.code != "ok"
 	not _exempt(source)
+	reason := concat("; ", [text | some text in [_exemption(source).why, finding.reason]; text != ""])
 }
 
 violation contains messages.violation(_field(weakness.via), "insecure_transport", "rejected", weakness.why, {}) if {
@@ -90,10 +92,10 @@ _faults := _misfits if {
 	count(_misfits) > 0
 } else := (_invalid_patterns | _invalid_repositories) | _unproven_dependencies
 
-_misfits := parameters.faults(_options, trusted_charts.schema)
+_misfits := parameters.unusual_faults(_options, trusted_charts.usual, trusted_charts.schema)
 
 _invalid_patterns := set() if {
-	regex.match(_plain, concat("", [line | some rule in _options.rules; some pattern in rule.charts; line := sprintf("%s\n", [pattern])]))
+	regex.match(_plain, json.marshal([rule.charts | some rule in _options.rules]))
 } else := {sprintf("options.rules.%d.charts: %q: %s", [i, pattern, patterns.fault(pattern)]) |
 	some i, rule in _options.rules
 	some pattern in rule.charts
@@ -101,7 +103,7 @@ _invalid_patterns := set() if {
 }
 
 # Most patterns are right at a glance, and all are looked at for each object.
-_plain := `^(?:(?:oci|https)://(?:\*\.)?(?:[a-z0-9]+[.-])+[a-z]+(?:/(?:\*|[a-z0-9]+(?:[._-][a-z0-9]+)*))*/(?:\*\*?|[a-z0-9]+)\n)*$`
+_plain := `^\[(?:\[(?:"(?:oci|https)://(?:\*\.)?(?:[a-z0-9]+[.-])+[a-z]+(?:/(?:\*|[a-z0-9]+(?:[._-][a-z0-9]+)*))*/(?:\*\*?|[a-z0-9]+)",?)*\],?)*\]$`
 
 _invalid_repositories := {sprintf("options.rules.%d.dependencies: %q is neither a repository nor the word bundled", [i, repository]) |
 	some i, rule in _options.rules
@@ -119,13 +121,6 @@ _unproven_dependencies := {sprintf("options.rules.%d.dependencies: all_of does n
 
 # Sources.
 
-_trusted(source) if _finding(source).code == "ok"
-
-_denial(source) := messages.violation(source, finding.code, finding.outcome, reason, finding.details) if {
-	finding := _finding(source)
-	reason := concat("; ", [text | some text in [_exemption(source).why, finding.reason]; text != ""])
-}
-
 # What is found about a source. Where nothing is, nothing is trusted.
 default _finding(_) := {
 	"code": "internal", "outcome": "undecided", "details": {}, "digest": "",
@@ -141,19 +136,21 @@ _finding(source) := _finding_of_named(source) if _first(source).code == "named"
 
 _first(source) := references.finding(source, object.get(_options, "inline", []))
 
-_finding_of_named(source) := _refused("no_rule", reason) if {
+_finding_of_named(source) := _finding_by(source, rule) if {
+	count(_rules(source)) == 1
+	some rule in _rules(source)
+} else := _refused("no_rule", reason) if {
 	count(_rules(source)) == 0
 	reason := sprintf("no rule is for %s; add one to options.rules, or name a chart of a repository that has one", [refs.location(source.ref)])
 } else := _refused("ambiguous_rules", reason) if {
 	count(_rules(source)) > 1
 	reason := sprintf("the patterns %s of different rules match %s, and none is more specific", [_listed(_patterns(source)), refs.location(source.ref)])
-} else := _refused("digest_required", "its rule demands a digest; name it by @sha256:…") if {
-	some rule in _rules(source)
-	object.get(rule, "digest", "any") == "required"
-	_pinned(source) == ""
-} else := _verdict(source, rule) if {
-	some rule in _rules(source)
 }
+
+_finding_by(source, rule) := _refused("digest_required", "its rule demands a digest; name it by @sha256:…") if {
+	rule.digest == "required"
+	_pinned(source) == ""
+} else := _verdict(source, rule)
 
 _refused(code, reason) := {"code": code, "outcome": "rejected", "reason": reason, "details": {}, "digest": ""}
 

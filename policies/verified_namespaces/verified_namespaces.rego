@@ -66,7 +66,7 @@ _object := admission.object_of(input)
 
 _options := parameters.options(input)
 
-_faults := parameters.faults(_options, verified_namespaces.schema)
+_faults := parameters.unusual_faults(_options, verified_namespaces.usual, verified_namespaces.schema)
 
 _field(via) := {"via": via, "kind": "unknown", "ref": null}
 

@@ -53,7 +53,7 @@ insecure(resource) := [{"via": via, "why": sprintf("%s is set", [via])} |
 	credential(resource)
 } else := [entry |
 	some place in _all_places(resource)
-	some entry in entries.weakened(place.source, place.via, ["helm.passCredentials"])
+	some entry in entries.weakened(place.source, place.via, {"helm": {"passCredentials"}})
 ]
 
 _credentials := {"repository", "repository-write", "repo-creds", "repo-write-creds"}
@@ -136,7 +136,7 @@ _values_only(place) if {
 _tool_fields := ["kustomize", "plugin", "directory"]
 
 _tools(place) := [entries.unknown(via, sprintf("%s makes something else of it than Helm does", [via])) |
-	some field in _tool_fields
+	some field in (object.keys(fields.members(place, ["source"])) & {name | some name in _tool_fields})
 	fields.at(place.source, [field]) != null
 	via := fields.join(place.via, field)
 ]

@@ -35,7 +35,7 @@ repositories(_) := []
 # METADATA
 # title: Insecure
 # description: The fields that weaken the transport.
-insecure(resource) := entries.weakened(resource, "", ["spec.tlsConfig.insecureSkipTLSVerify"])
+insecure(resource) := entries.weakened(resource, "", {"spec.tlsConfig": {"insecureSkipTLSVerify"}})
 
 _known := ["HelmChartProxy", "HelmReleaseProxy"]
 

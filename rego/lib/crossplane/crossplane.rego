@@ -35,12 +35,10 @@ repositories(_) := []
 # METADATA
 # title: Insecure
 # description: The fields that weaken the transport.
-insecure(resource) := entries.weakened(resource, "", [
-	"spec.forProvider.insecureSkipTLSVerify",
-	"spec.forProvider.plainHTTP",
-	"spec.forProvider.chart.insecureSkipTLSVerify",
-	"spec.forProvider.chart.plainHTTP",
-])
+insecure(resource) := entries.weakened(resource, "", {
+	"spec.forProvider": {"insecureSkipTLSVerify", "plainHTTP"},
+	"spec.forProvider.chart": {"insecureSkipTLSVerify", "plainHTTP"},
+})
 
 _via := "spec.forProvider.chart"
 

@@ -30,7 +30,7 @@ faults(value, via, shape) := [unknown(fault.via, fault.why) | some fault in fiel
 # title: First
 # description: The first of some lists of entries that has any; so that nothing is built of fields with faults.
 first(lists) := found if {
-	found := [list | some list in lists; count(list) > 0][0]
+	found := [list | some list in lists; list != []][0]
 } else := []
 
 # METADATA
@@ -91,11 +91,13 @@ archive(via, field, url) := {"via": via, "kind": "http", "ref": url, "pin": _arc
 
 # METADATA
 # title: Weakened
-# description: The fields below value, by dotted path, that weaken the transport, all that are set, even in the wrong shape.
-weakened(value, via, paths) := [{"via": place, "why": sprintf("%s is set", [place])} |
-	some path in paths
-	fields.used(value, split(path, "."))
-	place := fields.join(via, path)
+# description: The fields of value that weaken the transport, all that are set, even in the wrong shape. Places give their names by the dotted path of the object that holds them.
+weakened(value, via, places) := [{"via": place, "why": sprintf("%s is set", [place])} |
+	some path, names in places
+	members := fields.members(value, split(path, "."))
+	some name in (object.keys(members) & names)
+	fields.used(members, [name])
+	place := fields.join(via, sprintf("%s.%s", [path, name]))
 ]
 
 # METADATA
@@ -177,7 +179,12 @@ else := sprintf("%s is missing, so the latest is taken", [field]) if version == 
 
 else := sprintf("%s %s is not one exact version", [field, fields.quote(version)])
 
-_artifact_fault(place) := why if {
+# Most are as they should be, and this says so in one go.
+_artifact_fault(place) := "" if {
+	form := `^oci://[^/@?# ]+(?:/[^:@?# ]*)? (?:[a-zA-Z0-9_][a-zA-Z0-9._-]*)? (?:sha256:[0-9a-f]{64})?$`
+	regex.match(form, concat(" ", [place.repository, place.tag, place.digest]))
+	_moving_fault(place) == ""
+} else := why if {
 	why := [fault |
 		some fault in [
 			_repository_fault(place.fields.repository, place.repository),

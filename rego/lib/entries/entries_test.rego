@@ -221,10 +221,13 @@ test_first_of_lists if {
 }
 
 test_weakened if {
-	entries.weakened({"spec": {"insecure": true}}, "a", ["spec.insecure", "spec.plainHTTP"]) == [{"via": "a.spec.insecure", "why": "a.spec.insecure is set"}]
-	count(entries.weakened({"insecure": "false"}, "", ["insecure"])) == 1
-	entries.weakened({"insecure": false}, "", ["insecure"]) == []
-	entries.weakened(1, "", ["insecure"]) == []
+	places := {"spec": {"insecure", "plainHTTP"}, "spec.tls": {"skip"}}
+	entries.weakened({"spec": {"insecure": true}}, "a", places) == [{"via": "a.spec.insecure", "why": "a.spec.insecure is set"}]
+	entries.weakened({"spec": {"tls": {"skip": 1}}}, "", places) == [{"via": "spec.tls.skip", "why": "spec.tls.skip is set"}]
+	count(entries.weakened({"spec": {"insecure": "false"}}, "", places)) == 1
+	every value in [{"spec": {"insecure": false}}, {"spec": {"other": true}}, {"spec": ["insecure"]}, {"insecure": true}, 1] {
+		entries.weakened(value, "", places) == []
+	}
 }
 
 test_faults if refused(entries.faults({"a": 1}, "spec", {"string": [["a"]]}), "spec.a", "is a number, want a string")

@@ -39,7 +39,7 @@ test_used if {
 	}
 }
 
-_shape := {"string": [["text"]], "array": [["list"]], "object": [["members"]], "number": [["members", "a"]]}
+_shape := {"string": [["text"]], "array": [["list"]], "object": [["members"]]}
 
 test_right_types_have_no_faults if {
 	fields.faults(_resource.spec, "spec", _shape) == []

@@ -38,11 +38,11 @@ repositories(_) := []
 # METADATA
 # title: Insecure
 # description: The fields that weaken the transport.
-insecure(resource) := entries.weakened(resource, "", [
-	"spec.insecureSkipTLSVerify",
-	"spec.helmOpOptions.insecureSkipTLSVerify",
-	"spec.helmChartOptions.insecureSkipTLSVerify",
-])
+insecure(resource) := entries.weakened(resource, "", {
+	"spec": {"insecureSkipTLSVerify"},
+	"spec.helmOpOptions": {"insecureSkipTLSVerify"},
+	"spec.helmChartOptions": {"insecureSkipTLSVerify"},
+})
 
 _bundle(resource) := entries.first([
 	entries.faults(resource, "", {"object": [["spec"]]}),

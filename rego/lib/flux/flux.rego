@@ -277,7 +277,7 @@ _stored(source) := {resource |
 	resource := data.inventory.namespace[source.namespace][version][source.kind][source.name]
 }
 
-_weakened(resource) := entries.weakened(resource, "", ["spec.insecure", "spec.passCredentials"])
+_weakened(resource) := entries.weakened(resource, "", {"spec": {"insecure", "passCredentials"}})
 
 _weakened_behind(resource, via, namespace) := [{"via": via, "why": sprintf("%s: %s", [_title(source), entry.why])} |
 	source := _target(resource, via, namespace)

@@ -34,7 +34,7 @@ repositories(_) := []
 # METADATA
 # title: Insecure
 # description: The fields that weaken the transport.
-insecure(resource) := entries.weakened(resource, "", ["spec.insecureSkipTLSVerify", "spec.plainHTTP", "spec.authPassCredentials"])
+insecure(resource) := entries.weakened(resource, "", {"spec": {"insecureSkipTLSVerify", "plainHTTP", "authPassCredentials"}})
 
 _release(resource) := entries.first([
 	entries.faults(resource, "", {"object": [["spec"]]}),

@@ -12,7 +12,16 @@ import data.lib.refs
 #   be printed becomes a space, and a part that is long is cut so that the reason is still seen.
 text(via, subject, reason) := _clipped(_line(via, subject, reason), 256)
 
+# Most are printable and short as they are, and are seen to be so at once.
 _line(via, subject, reason) := line if {
+	is_string(via)
+	is_string(subject)
+	is_string(reason)
+	count(via) <= 64
+	count(subject) <= 112
+	line := concat(": ", [part | some part in [via, subject, reason]; part != ""])
+	regex.match(`^(?:[!-~]+: ){0,2}[!-~](?: ?[!-~])*$`, line)
+} else := line if {
 	parts := [_clipped(_printable(via), 64), _clipped(_printable(subject), 112), _printable(reason)]
 	line := concat(": ", [part | some part in parts; part != ""])
 }

@@ -10,7 +10,8 @@ package lib.parameters
 #   What stands beside options instead is among them under a name that no schema
 #   knows, so that it is told and not passed over. A cluster would have dropped it.
 options(document) := document.parameters.options if {
-	count(_beside(document)) == 0
+	is_object(document.parameters)
+	object.keys(document.parameters) == {"options"}
 } else := object.union({name: true | some name in _beside(document)}, document.parameters.options) if {
 	is_object(document.parameters.options)
 } else := {name: true | some name in _beside(document)}
@@ -30,6 +31,13 @@ faults(options, schema) := {sprintf("options is of type %s, want an object", [ty
 } else := {sprintf("%s: %s", [_field(error.field), error.desc]) | some error in errors} if {
 	[_, errors] := json.match_schema(options, schema)
 } else := {"options: the schema cannot be read"}
+
+# METADATA
+# title: Faults of unusual options
+# description: The same, for a schema of which there is an expression that matches, as JSON, only what fits it. Then the schema is read only for what does not match.
+unusual_faults(options, usual, schema) := set() if {
+	regex.match(usual, json.marshal(options))
+} else := faults(options, schema)
 
 # The root has a name of its own, which says nothing to whoever wrote the options.
 _field(field) := "options" if field == "(Root)"

@@ -12,6 +12,9 @@ import data.lib.refs
 # title: A pattern or not
 # description: Whether a text is a pattern. What is none matches nothing.
 valid(pattern) if {
+	is_string(pattern)
+	_plain(pattern)
+} else if {
 	fault(pattern) == ""
 } else := false
 
@@ -35,21 +38,24 @@ fault(pattern) := "a pattern is a string" if {
 # METADATA
 # title: A chart that a pattern means
 # description: Whether a location, as lib.refs gives it, is one that the pattern means.
-matches(pattern, location) := pattern in object.keys(_ranks([pattern], location))
+matches(pattern, location) := pattern in _matching([pattern], location)
 
 # METADATA
 # title: The patterns that decide
 # description: |
 #   Of a collection of patterns those that match a location, and that no other one is more specific than. Read from
 #   the left, a literal is more specific than *, and * than **.
-best(patterns, location) := {pattern | some pattern, rank in ranks; rank == highest} if {
-	ranks := _ranks(patterns, location)
+best(patterns, location) := matching if {
+	matching := _matching(patterns, location)
+	count(matching) < 2
+} else := {pattern | some pattern, rank in ranks; rank == highest} if {
+	ranks := {pattern: _rank(split(pattern, "/")) | some pattern in _matching(patterns, location)}
 	highest := max([rank | some rank in ranks])
-} else := set()
+}
 
-# Those that match, each with its rank. Most patterns are about other hosts, so
-# that is asked first, and for all hosts that the location has in one.
-_ranks(patterns, location) := {pattern: _rank(asked) |
+# Most patterns are about other hosts, so that is asked first, and for all hosts
+# that the location has in one.
+_matching(patterns, location) := {pattern |
 	_location(location)
 	given := split(location, "/")
 	hosts := _hosts(given[2])

@@ -13,7 +13,11 @@ import data.lib.refs
 #   and otherwise says why there is nothing to judge.
 default finding(_, _) := {"code": "no_reference", "reason": "it cannot be read"}
 
-finding(source, listed) := {"code": "ok", "reason": ""} if {
+finding(source, listed) := {"code": "named", "reason": ""} if {
+	source.kind != "inline"
+	source.ref != null
+	refs.parse(source.ref).ok
+} else := {"code": "ok", "reason": ""} if {
 	source.kind == "inline"
 	source.digest in listed
 } else := {"code": "inline_not_listed", "reason": sprintf("its content is in the object; list %s in options.inline to allow it", [source.digest])} if {
@@ -23,8 +27,4 @@ finding(source, listed) := {"code": "ok", "reason": ""} if {
 	source.kind == "inline"
 } else := {"code": "no_reference", "reason": source.why} if {
 	source.ref == null
-} else := {"code": "invalid_reference", "reason": refs.parse(source.ref).reason} if {
-	not refs.parse(source.ref).ok
-} else := {"code": "named", "reason": ""} if {
-	refs.parse(source.ref).ok
-}
+} else := {"code": "invalid_reference", "reason": refs.parse(source.ref).reason}

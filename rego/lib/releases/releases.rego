@@ -57,45 +57,46 @@ insecure(resource) := known if {
 	argocd.credential(resource)
 } else := []
 
-_sources("helm.toolkit.fluxcd.io", resource) := flux.sources(resource)
+# A condition in the body is what OPA finds a rule by.
+_sources(group, resource) := flux.sources(resource) if group == "helm.toolkit.fluxcd.io"
 
-_sources("source.toolkit.fluxcd.io", resource) := flux.sources(resource)
+_sources(group, resource) := flux.sources(resource) if group == "source.toolkit.fluxcd.io"
 
-_sources("argoproj.io", resource) := argocd.sources(resource)
+_sources(group, resource) := argocd.sources(resource) if group == "argoproj.io"
 
-_sources("config.projectsveltos.io", resource) := sveltos.sources(resource)
+_sources(group, resource) := sveltos.sources(resource) if group == "config.projectsveltos.io"
 
-_sources("helm.cattle.io", resource) := k3s.sources(resource)
+_sources(group, resource) := k3s.sources(resource) if group == "helm.cattle.io"
 
-_sources("fleet.cattle.io", resource) := fleet.sources(resource)
+_sources(group, resource) := fleet.sources(resource) if group == "fleet.cattle.io"
 
-_sources("helm.crossplane.io", resource) := crossplane.sources(resource)
+_sources(group, resource) := crossplane.sources(resource) if group == "helm.crossplane.io"
 
-_sources("helm.m.crossplane.io", resource) := crossplane.sources(resource)
+_sources(group, resource) := crossplane.sources(resource) if group == "helm.m.crossplane.io"
 
-_sources("addons.cluster.x-k8s.io", resource) := clusterapi.sources(resource)
+_sources(group, resource) := clusterapi.sources(resource) if group == "addons.cluster.x-k8s.io"
 
-_sources("kappctrl.k14s.io", resource) := carvel.sources(resource)
+_sources(group, resource) := carvel.sources(resource) if group == "kappctrl.k14s.io"
 
-_sources("configsync.gke.io", resource) := configsync.sources(resource)
+_sources(group, resource) := configsync.sources(resource) if group == "configsync.gke.io"
 
-_insecure("helm.toolkit.fluxcd.io", resource) := flux.insecure(resource)
+_insecure(group, resource) := flux.insecure(resource) if group == "helm.toolkit.fluxcd.io"
 
-_insecure("source.toolkit.fluxcd.io", resource) := flux.insecure(resource)
+_insecure(group, resource) := flux.insecure(resource) if group == "source.toolkit.fluxcd.io"
 
-_insecure("argoproj.io", resource) := argocd.insecure(resource)
+_insecure(group, resource) := argocd.insecure(resource) if group == "argoproj.io"
 
-_insecure("config.projectsveltos.io", resource) := sveltos.insecure(resource)
+_insecure(group, resource) := sveltos.insecure(resource) if group == "config.projectsveltos.io"
 
-_insecure("helm.cattle.io", resource) := k3s.insecure(resource)
+_insecure(group, resource) := k3s.insecure(resource) if group == "helm.cattle.io"
 
-_insecure("fleet.cattle.io", resource) := fleet.insecure(resource)
+_insecure(group, resource) := fleet.insecure(resource) if group == "fleet.cattle.io"
 
-_insecure("helm.crossplane.io", resource) := crossplane.insecure(resource)
+_insecure(group, resource) := crossplane.insecure(resource) if group == "helm.crossplane.io"
 
-_insecure("helm.m.crossplane.io", resource) := crossplane.insecure(resource)
+_insecure(group, resource) := crossplane.insecure(resource) if group == "helm.m.crossplane.io"
 
-_insecure("addons.cluster.x-k8s.io", resource) := clusterapi.insecure(resource)
+_insecure(group, resource) := clusterapi.insecure(resource) if group == "addons.cluster.x-k8s.io"
 
 # Constraints match groups, and so do we; every version has the same shape here.
 _group(resource) := split(fields.text(resource, ["apiVersion"]), "/")[0] if {

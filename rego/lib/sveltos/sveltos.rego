@@ -40,14 +40,10 @@ insecure(resource) := [entry |
 	some entry in entries.weakened(release, fields.item(via, i), _weak)
 ]
 
-_weak := [
-	"registryCredentialsConfig.insecureSkipTLSVerify",
-	"registryCredentialsConfig.plainHTTP",
-	"options.insecureSkipTLSVerify",
-	"options.plainHTTP",
-	"options.passCredentials",
-	"options.passCredentialsAll",
-]
+_weak := {
+	"registryCredentialsConfig": {"insecureSkipTLSVerify", "plainHTTP"},
+	"options": {"insecureSkipTLSVerify", "plainHTTP", "passCredentials", "passCredentialsAll"},
+}
 
 # Where a profile stands in an object of a kind; empty for other kinds.
 _via(resource) := object.get(
