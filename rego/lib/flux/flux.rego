@@ -40,26 +40,28 @@ insecure(resource) := known if {
 	known := _insecure(fields.text(resource, ["kind"]), resource)
 } else := []
 
-_sources("HelmRelease", resource) := _release(resource)
+_sources(kind, resource) := _release(resource) if kind == "HelmRelease"
 
-_sources("HelmChart", resource) := _helm_chart(resource, _namespace(resource))
+_sources(kind, resource) := _helm_chart(resource, _namespace(resource)) if kind == "HelmChart"
 
-_sources("OCIRepository", resource) := _artifact(resource)
+_sources(kind, resource) := _artifact(resource) if kind == "OCIRepository"
 
-_sources("HelmRepository", _) := []
+_sources(kind, _) := [] if kind == "HelmRepository"
 
-_sources("GitRepository", _) := [_folder("spec", "GitRepository")]
+_sources(kind, _) := [_folder("spec", "GitRepository")] if kind == "GitRepository"
 
-_sources("Bucket", _) := [_folder("spec", "Bucket")]
+_sources(kind, _) := [_folder("spec", "Bucket")] if kind == "Bucket"
 
-_sources("ExternalArtifact", _) := [entries.unreadable("spec.sourceRef", "indirect", _external)]
+_sources(kind, _) := [entries.unreadable("spec.sourceRef", "indirect", _external)] if kind == "ExternalArtifact"
 
-_insecure("HelmRelease", resource) := array.concat(
+_insecure(kind, resource) := array.concat(
 	_weakened_behind(resource, "spec.chart.spec.sourceRef", _namespace(resource)),
 	_weakened_behind(resource, "spec.chartRef", _namespace(resource)),
-)
+) if {
+	kind == "HelmRelease"
+}
 
-_insecure("HelmChart", resource) := _weakened_behind(resource, "spec.sourceRef", _namespace(resource))
+_insecure(kind, resource) := _weakened_behind(resource, "spec.sourceRef", _namespace(resource)) if kind == "HelmChart"
 
 _insecure(kind, resource) := _weakened(resource) if kind in {"HelmRepository", "OCIRepository", "Bucket"}
 

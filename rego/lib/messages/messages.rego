@@ -19,8 +19,9 @@ _line(via, subject, reason) := line if {
 	is_string(reason)
 	count(via) <= 64
 	count(subject) <= 112
-	line := concat(": ", [part | some part in [via, subject, reason]; part != ""])
-	regex.match(`^(?:[!-~]+: ){0,2}[!-~](?: ?[!-~])*$`, line)
+	parts := [part | some part in [via, subject, reason]; part != ""]
+	regex.match(`^(?:[!-~]+\n){0,2}[!-~](?: ?[!-~])*$`, concat("\n", parts))
+	line := concat(": ", parts)
 } else := line if {
 	parts := [_clipped(_printable(via), 64), _clipped(_printable(subject), 112), _printable(reason)]
 	line := concat(": ", [part | some part in parts; part != ""])
