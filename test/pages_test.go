@@ -282,7 +282,7 @@ func TestValuesOfPages(t *testing.T) {
 						t.Errorf("%s: Gatekeeper is not started with --%s", page, flag)
 					}
 				}
-				if !regexp.MustCompile(`name: GOGC\s+value: "400"\s+- name: GOMEMLIMIT\s+value: 400MiB`).MatchString(all) {
+				if !regexp.MustCompile(`name: GOGC\s+value: "off"\s+- name: GOMEMLIMIT\s+value: 400MiB`).MatchString(all) {
 					t.Errorf("%s: Gatekeeper's garbage is collected as by default", page)
 				}
 				continue

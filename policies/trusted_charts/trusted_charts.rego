@@ -160,7 +160,9 @@ _pinned(source) := refs.parse(source.ref).digest
 # Rules.
 
 # The most specific patterns for a source: more than one if none of them wins.
-_patterns(source) := patterns.best(_charts, refs.location(source.ref))
+_patterns(source) := patterns.best(_charts, _locations[source.ref])
+
+_locations := {source.ref: refs.location(source.ref) | some source in _sources}
 
 _charts contains pattern if some pattern in _options.rules[_].charts
 

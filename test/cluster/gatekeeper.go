@@ -66,7 +66,7 @@ func (c *Cluster) StartGatekeeper(t testing.TB, flags ...string) *Gatekeeper {
 func (g *Gatekeeper) Start(t testing.TB, flags ...string) {
 	t.Helper()
 	g.flags = append(g.flags, flags...)
-	env := []string{"POD_NAMESPACE=gatekeeper-system", "CONTAINER_NAME=manager", "GOGC=400", "GOMEMLIMIT=400MiB"} // the last two by docs/cluster.md
+	env := []string{"POD_NAMESPACE=gatekeeper-system", "CONTAINER_NAME=manager", "GOGC=off", "GOMEMLIMIT=400MiB"} // the last two by docs/cluster.md
 	g.Process = g.cluster.start(t, "gatekeeper", env, g.flags...)
 	Eventually(t, "gatekeeper", func(context.Context) error { return g.service.leads() })
 }

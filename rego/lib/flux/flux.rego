@@ -208,11 +208,16 @@ _why_of(_, "") := ""
 
 _why_of(source, why) := sprintf("%s: %s", [_title(source), why]) if why != ""
 
-_artifact(resource) := entries.first([
-	entries.faults(resource, "", {"object": [["spec"]]}),
-	entries.faults(fields.members(resource, ["spec"]), "spec", _artifact_shape),
-	array.concat(_layer_entries(resource), [_artifact_entry(resource)]),
-])
+# OPA goes on within what it has called, and comes back at the end of a
+# comprehension or a branch. Gatekeeper's stack is the smaller for it, and it
+# copies it for every request.
+_artifact(resource) := faults if {
+	faults := array.concat(
+		entries.faults(resource, "", {"object": [["spec"]]}),
+		entries.faults(fields.members(resource, ["spec"]), "spec", _artifact_shape),
+	)
+	faults != []
+} else := array.concat([entry | some entry in _layer_entries(resource)], [_artifact_entry(resource)])
 
 _artifact_shape := {
 	"object": [

@@ -99,8 +99,9 @@ _insecure(group, resource) := crossplane.insecure(resource) if group == "helm.m.
 _insecure(group, resource) := clusterapi.insecure(resource) if group == "addons.cluster.x-k8s.io"
 
 # Constraints match groups, and so do we; every version has the same shape here.
-_group(resource) := split(fields.text(resource, ["apiVersion"]), "/")[0] if {
-	contains(fields.text(resource, ["apiVersion"]), "/")
+_group(resource) := parts[0] if {
+	parts := split(fields.text(resource, ["apiVersion"]), "/")
+	count(parts) > 1
 } else := ""
 
 _unknown(resource) := entries.unknown("", sprintf("the object is %s, want an object", [fields.named_type(resource)])) if {
