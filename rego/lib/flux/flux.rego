@@ -217,7 +217,7 @@ _artifact(resource) := faults if {
 		entries.faults(fields.members(resource, ["spec"]), "spec", _artifact_shape),
 	)
 	faults != []
-} else := array.concat([entry | some entry in _layer_entries(resource)], [_artifact_entry(resource)])
+} else := array.concat([entry | some entry in _layer_entries(resource)], [entry | entry := _artifact_entry(resource)])
 
 _artifact_shape := {
 	"object": [
@@ -240,13 +240,12 @@ _artifact_shape := {
 _artifact_entry(resource) := entries.unreadable("spec.ref.semver", "oci", "spec.ref.semver is a range, want spec.ref.digest") if {
 	fields.text(resource, ["spec", "ref", "semver"]) != ""
 	fields.text(resource, ["spec", "ref", "digest"]) == ""
-} else := entries.artifact({
-	"via": "spec",
-	"repository": fields.text(resource, ["spec", "url"]),
-	"tag": fields.text(resource, ["spec", "ref", "tag"]),
-	"digest": fields.text(resource, ["spec", "ref", "digest"]),
-	"fields": {"repository": "spec.url", "tag": "spec.ref.tag", "digest": "spec.ref.digest"},
-})
+} else := entries.artifact(object.union(
+	{"via": "spec", "fields": _artifact_fields},
+	{part: fields.text(resource, split(field, ".")) | some part, field in _artifact_fields},
+))
+
+_artifact_fields := {"repository": "spec.url", "tag": "spec.ref.tag", "digest": "spec.ref.digest"}
 
 # Without a selector Flux takes the first layer, whatever it is, and unpacks it.
 _layer_entries(resource) := [] if {

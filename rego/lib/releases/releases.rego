@@ -99,10 +99,10 @@ _insecure(group, resource) := crossplane.insecure(resource) if group == "helm.m.
 _insecure(group, resource) := clusterapi.insecure(resource) if group == "addons.cluster.x-k8s.io"
 
 # Constraints match groups, and so do we; every version has the same shape here.
-_group(resource) := parts[0] if {
+_group(resource) := concat("", [parts[0] |
 	parts := split(fields.text(resource, ["apiVersion"]), "/")
 	count(parts) > 1
-} else := ""
+])
 
 _unknown(resource) := entries.unknown("", sprintf("the object is %s, want an object", [fields.named_type(resource)])) if {
 	not is_object(resource)
