@@ -36,6 +36,9 @@ Exit codes: 0, 2 for a policy of which no template can be made.`,
 					}
 				}
 				policy, err := template.Read(rego.FS, os.DirFS(folder), filepath.Base(folder))
+				if err == nil {
+					err = policy.Stale()
+				}
 				if err != nil {
 					return usage("%s: %v", folder, err)
 				}

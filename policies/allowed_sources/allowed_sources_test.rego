@@ -111,6 +111,12 @@ test_password_in_address_not_told if {
 
 # Parameters and shapes.
 
+test_parameters_without_schema_denied if {
+	_codes(_repo("https://charts.example.com"), _options) == set()
+	_codes(_repo("https://charts.example.com"), _options) == set() with data.lib.schemas.allowed_sources as {"schema": data.lib.schemas.allowed_sources.schema}
+	_codes(_repo("https://charts.example.com"), _options) == {"invalid_parameters"} with data.lib.schemas.allowed_sources as {}
+}
+
 test_no_parameters_denied if {
 	every parameters in [{}, {"options": {}}, {"options": {"repositories": []}}, null] {
 		violations := allowed_sources.violation with input as {"review": {"object": _repo("https://charts.example.com")}, "parameters": parameters}

@@ -216,6 +216,12 @@ test_uninstalled_chart_not_judged if {
 
 # Parameters and shapes.
 
+test_parameters_without_schema_denied if {
+	_codes(_artifact(_keyed), {"keys": [_key]}) == set()
+	_codes(_artifact(_keyed), {"keys": [_key]}) == set() with data.lib.schemas.engine_verification as {"schema": data.lib.schemas.engine_verification.schema}
+	_codes(_artifact(_keyed), {"keys": [_key]}) == {"invalid_parameters"} with data.lib.schemas.engine_verification as {}
+}
+
 test_no_parameters_denied if {
 	every parameters in [{}, {"options": {}}, {"options": {"identities": []}}, null] {
 		violations := engine_verification.violation with input as {"review": {"object": _artifact(_keyless)}, "parameters": parameters}

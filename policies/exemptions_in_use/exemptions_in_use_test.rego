@@ -124,6 +124,12 @@ test_token_without_use_reported if {
 
 # Parameters and shapes.
 
+test_parameters_without_schema_denied if {
+	_codes(object.remove(_web, ["spec"]), _options) == set()
+	_codes(object.remove(_web, ["spec"]), _options) == set() with data.lib.schemas.exemptions_in_use as {"schema": data.lib.schemas.exemptions_in_use.schema}
+	_codes(object.remove(_web, ["spec"]), _options) == {"invalid_parameters"} with data.lib.schemas.exemptions_in_use as {}
+}
+
 test_no_parameters_denied if {
 	every parameters in [{}, {"options": {}}, null] {
 		violations := exemptions_in_use.violation with input as {"review": {"object": _web}, "parameters": parameters}

@@ -96,6 +96,12 @@ test_unfathomable_source_denied if {
 # Parameters and shapes.
 
 # Nothing has to be said for exact versions to be demanded.
+test_parameters_without_schema_denied if {
+	_codes(_versioned("1.2.3"), {}) == set()
+	_codes(_versioned("1.2.3"), {}) == set() with data.lib.schemas.pinned_charts as {"schema": data.lib.schemas.pinned_charts.schema}
+	_codes(_versioned("1.2.3"), {}) == {"invalid_parameters"} with data.lib.schemas.pinned_charts as {}
+}
+
 test_no_parameters_denied if {
 	every parameters in [{}, {"options": {}}] {
 		violations := pinned_charts.violation with input as {"review": {"object": _versioned("1.x")}, "parameters": parameters}

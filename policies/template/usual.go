@@ -3,12 +3,16 @@
 package template
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
+
+	"github.com/open-policy-agent/opa/v1/rego"
 )
 
 // Usual is a file of Rego beside the policy's schema: an expression for options
@@ -20,7 +24,7 @@ import (
 // can be made of a member that is required.
 func (p *Policy) Usual() string {
 	expression, err := usual(p.schema)
-	if err != nil {
+	if _, wrong := regexp.Compile(expression); err != nil || wrong != nil || p.schema["type"] != "object" || !compiles(p.schema) {
 		expression = nothing
 	}
 	return `package lib.schemas.` + p.Name + `
@@ -29,6 +33,23 @@ func (p *Policy) Usual() string {
 # title: Usual
 # description: What nearly all options look like as JSON. Whatever does fits the schema, which takes longer to ask.
 usual := ` + "`^(?:" + expression + ")$`\n"
+}
+
+// Stale is an error if beside the policy's schema lies an expression of another
+// one, such as that of the policy that it is a copy of.
+func (p *Policy) Stale() error {
+	for _, s := range p.libraries {
+		if s.file == "usual.rego" && !strings.HasSuffix(s.text, p.Usual()) {
+			return errors.New("usual.rego is not made of schema.rego: delete it, and the schema is asked instead")
+		}
+	}
+	return nil
+}
+
+// compiles says whether OPA can read a schema, without which nothing fits it.
+func compiles(schema map[string]any) bool {
+	results, err := rego.New(rego.Query("json.verify_schema(input)[0]"), rego.Input(schema)).Eval(context.Background())
+	return err == nil && results.Allowed()
 }
 
 // Since the text is JSON, commas need not be counted, and a string ends at the
@@ -62,6 +83,15 @@ func usual(schema map[string]any) (string, error) {
 	return "", fmt.Errorf("no expression for %v", schema)
 }
 
+// usualOf is for a schema of a member, which may be a boolean.
+func usualOf(schema any) (string, error) {
+	object, ok := schema.(map[string]any)
+	if !ok {
+		return "", fmt.Errorf("no expression for %v", schema)
+	}
+	return usual(object)
+}
+
 // understood says whether a schema asks for nothing but this.
 func understood(schema map[string]any, keywords ...string) bool {
 	for keyword := range schema {
@@ -74,9 +104,12 @@ func understood(schema map[string]any, keywords ...string) bool {
 
 func enumerated(values []any) (string, error) {
 	var words []string
+	if len(values) == 0 {
+		return "", errors.New("no expression for nothing")
+	}
 	for _, value := range values {
 		word, ok := value.(string)
-		if !ok || !regexp.MustCompile(`^[a-zA-Z0-9._-]+$`).MatchString(word) {
+		if !ok || !plain.MatchString(word) {
 			return "", fmt.Errorf("no expression for %v", value)
 		}
 		words = append(words, regexp.QuoteMeta(word))
@@ -101,14 +134,16 @@ func usualString(schema map[string]any) (string, error) {
 // usualPattern takes a pattern from the beginning of the text, by which no
 // quote and nothing escaped can be meant.
 func usualPattern(pattern string) (string, error) {
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil || !strings.HasPrefix(pattern, "^") || mentions(parsed, '"', '\\') {
+	rest, anchored := strings.CutPrefix(pattern, "^")
+	whole, ended := strings.CutSuffix(rest, "$")
+	parsed, err := syntax.Parse(whole, syntax.Perl)
+	if err != nil || !anchored || strings.Contains(pattern, "`") || strings.Contains(pattern, `\Q`) || mentions(parsed, '"', '\\') {
 		return "", fmt.Errorf("no expression for %q: %w", pattern, err)
 	}
-	if whole, ok := strings.CutSuffix(pattern[1:], "$"); ok {
+	if ended {
 		return `"(?:` + whole + `)"`, nil
 	}
-	return `"(?:` + pattern[1:] + `)` + character + `*"`, nil
+	return `"(?:` + whole + `)` + character + `*"`, nil
 }
 
 func mentions(re *syntax.Regexp, runes ...rune) bool {
@@ -164,14 +199,14 @@ func usualObject(schema map[string]any) (string, error) {
 	case !understood(schema, "type", "additionalProperties", "properties", "required", "anyOf"):
 		return "", fmt.Errorf("no expression for %v", schema)
 	}
-	alternatives, _ := schema["anyOf"].([]any)
-	if len(alternatives) == 0 {
-		return usualMembers(schema, nil)
+	alternatives, ok := schema["anyOf"].([]any)
+	if !ok {
+		return usualMembers(schema)
 	}
 	var all []string
 	for _, alternative := range alternatives {
-		one, _ := alternative.(map[string]any)
-		if text, err := usualMembers(schema, one["required"]); err == nil && understood(one, "required") {
+		one, ok := alternative.(map[string]any)
+		if text, err := usualMembers(schema, one["required"]); ok && err == nil && understood(one, "required") {
 			all = append(all, text)
 		}
 	}
@@ -192,34 +227,54 @@ func usualMember(schema map[string]any) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		value, err := usual(of.(map[string]any))
+		value, err := usualOf(of)
 		return `\{` + name + `:` + value + `\}`, err
 	}
 	return "", nil
 }
 
-// usualMembers leaves out what it cannot tell, unless it is required.
-func usualMembers(schema map[string]any, further any) (string, error) {
+// usualMembers leaves out what it cannot tell, unless it is required, by the
+// schema or further.
+func usualMembers(schema map[string]any, further ...any) (string, error) {
 	properties, _ := schema["properties"].(map[string]any)
-	if schema["additionalProperties"] != false {
-		return "", fmt.Errorf("no expression for %v", schema)
+	required, err := demanded(properties, append(further, schema["required"])...)
+	if err != nil || schema["additionalProperties"] != false {
+		return "", fmt.Errorf("no expression for %v: %w", schema, err)
 	}
-	required, _ := schema["required"].([]any)
-	also, _ := further.([]any)
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
-		must := slices.Contains(required, any(name)) || slices.Contains(also, any(name))
-		value, err := usual(properties[name].(map[string]any))
+		value, err := usualOf(properties[name])
 		switch {
-		case err != nil && must:
+		case required[name] && err != nil:
 			return "", err
-		case err != nil:
-			continue
-		}
-		text.WriteString(`(?:"` + regexp.QuoteMeta(name) + `":` + value + `,?)`)
-		if !must {
-			text.WriteString("?")
+		case required[name]:
+			text.WriteString(`(?:"` + regexp.QuoteMeta(name) + `":` + value + `,?)`)
+		case err == nil && plain.MatchString(name):
+			text.WriteString(`(?:"` + regexp.QuoteMeta(name) + `":` + value + `,?)?`)
 		}
 	}
 	return `\{` + text.String() + `\}`, nil
+}
+
+// plain words are in JSON what they are.
+var plain = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
+
+// demanded are the members that lists require, all of them plain and known. A list
+// may be absent.
+func demanded(properties map[string]any, lists ...any) (map[string]bool, error) {
+	required := map[string]bool{}
+	for _, list := range lists {
+		items, ok := list.([]any)
+		if !ok && list != nil {
+			return nil, fmt.Errorf("%v requires nothing", list)
+		}
+		for _, item := range items {
+			name, _ := item.(string)
+			if properties[name] == nil || !plain.MatchString(name) {
+				return nil, fmt.Errorf("%v is required and not known", item)
+			}
+			required[name] = true
+		}
+	}
+	return required, nil
 }

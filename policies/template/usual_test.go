@@ -136,22 +136,28 @@ func TestUnusual(t *testing.T) {
 		return `{"type": "object", "additionalProperties": false, "required": [` + required + `], "properties": {"a": ` + member + `}}`
 	}
 	for name, member := range map[string]string{
-		"number":           `{"type": "integer"}`,
-		"any of":           `{"anyOf": [{"type": "string"}]}`,
-		"open object":      `{"type": "object", "properties": {"b": {"type": "string"}}}`,
-		"names":            `{"type": "object", "additionalProperties": false, "patternProperties": {"^b": {"type": "string"}}}`,
-		"several at least": `{"type": "array", "minItems": 2, "items": {"type": "string"}}`,
-		"some at most":     `{"type": "array", "maxItems": 2, "items": {"type": "string"}}`,
-		"long":             `{"type": "string", "minLength": 2}`,
-		"short":            `{"type": "string", "maxLength": 2}`,
-		"quote":            `{"type": "string", "pattern": "^[!-~]$"}`,
-		"any character":    `{"type": "string", "pattern": "^.$"}`,
-		"a quote":          `{"type": "string", "pattern": "^\"$"}`,
-		"anywhere":         `{"type": "string", "pattern": "a$"}`,
-		"other dates":      `{"type": "string", "format": "date"}`,
-		"number to choose": `{"enum": [1]}`,
-		"text to choose":   `{"enum": ["a b"]}`,
-		"further wish":     `{"type": "string", "not": {"enum": ["a"]}}`,
+		"number":               `{"type": "integer"}`,
+		"any of":               `{"anyOf": [{"type": "string"}]}`,
+		"open object":          `{"type": "object", "properties": {"b": {"type": "string"}}}`,
+		"names":                `{"type": "object", "additionalProperties": false, "patternProperties": {"^b": {"type": "string"}}}`,
+		"several at least":     `{"type": "array", "minItems": 2, "items": {"type": "string"}}`,
+		"some at most":         `{"type": "array", "maxItems": 2, "items": {"type": "string"}}`,
+		"long":                 `{"type": "string", "minLength": 2}`,
+		"short":                `{"type": "string", "maxLength": 2}`,
+		"quote":                `{"type": "string", "pattern": "^[!-~]$"}`,
+		"any character":        `{"type": "string", "pattern": "^.$"}`,
+		"a quote":              `{"type": "string", "pattern": "^\"$"}`,
+		"anywhere":             `{"type": "string", "pattern": "a$"}`,
+		"other dates":          `{"type": "string", "format": "date"}`,
+		"number to choose":     `{"enum": [1]}`,
+		"text to choose":       `{"enum": ["a b"]}`,
+		"nothing to choose":    `{"enum": []}`,
+		"backslash at the end": `{"type": "string", "pattern": "^a\\\\$"}`,
+		"quoted pattern":       `{"type": "string", "pattern": "^\\\\Qa"}`,
+		"repeats nothing":      `{"type": "string", "pattern": "^?a"}`,
+		"raw quote":            "{\"type\": \"string\", \"pattern\": \"^[`a]$\"}",
+		"boolean":              `true`,
+		"further wish":         `{"type": "string", "not": {"enum": ["a"]}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -165,16 +171,75 @@ func TestUnusual(t *testing.T) {
 	}
 }
 
-// usual is the expression for a schema.
-func usual(t *testing.T, schema string) string {
+// A schema that demands what is not there, that is no object's or that cannot be
+// read matches nothing.
+func TestUnusualSchema(t *testing.T) {
+	t.Parallel()
+	for name, rest := range map[string]string{
+		"misspelt requirement":           `"required": ["b"]`,
+		"misspelt alternatives":          `"anyOf": [{"required": ["b"]}]`,
+		"boolean alternative":            `"anyOf": [false]`,
+		"alternative with another wish":  `"anyOf": [{"required": ["a"], "maxProperties": 1}]`,
+		"alternatives that are no list":  `"anyOf": {}`,
+		"requirement that is no list":    `"required": "a"`,
+		"requirement that is no name":    `"required": [5]`,
+		"requirement twice":              `"required": ["a", "a"]`,
+		"name that is not what it seems": `"properties": {"a\":\"x\",\"b": {"type": "string"}}, "required": ["a\":\"x\",\"b"]`,
+		"other type":                     `"type": "array", "items": {"type": "string"}`,
+		"further members":                `"additionalProperties": true`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			schema := map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{"a": map[string]any{"type": "string"}}}
+			must(t, json.Unmarshal([]byte("{"+rest+"}"), &schema))
+			text, err := json.Marshal(schema)
+			must(t, err)
+			if got := usual(t, string(text)); got != `^(?:[^\s\S])$` {
+				t.Error(got)
+			}
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
 	t.Helper()
-	p, err := template.Read(library.FS, fstest.MapFS{
-		"p.rego":      {Data: []byte("# METADATA\n# title: P\n# description: P.\n# custom:\n#   version: 1.0.0\npackage policies.p\n\nimport data.lib.schemas.p\n\nviolation contains {\"msg\": \"\"} if p.schema\n")},
-		"schema.rego": {Data: []byte("package lib.schemas.p\n\nschema := " + schema + "\n")},
-	}, "p")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, expression, _ := strings.Cut(p.Usual(), "usual := `")
+}
+
+// An expression that another schema was the source of is refused.
+func TestStale(t *testing.T) {
+	t.Parallel()
+	schema := func(required string) string {
+		return `{"type": "object", "additionalProperties": false, "required": [` + required + `], "properties": {"a": {"type": "string"}}}`
+	}
+	expression := policyOf(t, schema(""), "").Usual()
+	must(t, policyOf(t, schema(""), expression).Stale())
+	must(t, policyOf(t, schema(`"a"`), "").Stale())
+	if err := policyOf(t, schema(`"a"`), expression).Stale(); err == nil || !strings.Contains(err.Error(), "usual.rego is not made of schema.rego") {
+		t.Error(err)
+	}
+}
+
+// policyOf is a policy with a schema and, if not empty, an expression.
+func policyOf(t *testing.T, schema, expression string) *template.Policy {
+	t.Helper()
+	files := fstest.MapFS{
+		"p.rego":      {Data: []byte("# METADATA\n# title: P\n# description: P.\n# custom:\n#   version: 1.0.0\npackage policies.p\n\nimport data.lib.schemas.p\n\nviolation contains {\"msg\": \"\"} if p.schema\n")},
+		"schema.rego": {Data: []byte("package lib.schemas.p\n\nschema := " + schema + "\n")},
+	}
+	if expression != "" {
+		files["usual.rego"] = &fstest.MapFile{Data: []byte(expression)}
+	}
+	p, err := template.Read(library.FS, files, "p")
+	must(t, err)
+	return p
+}
+
+// usual is the expression for a schema.
+func usual(t *testing.T, schema string) string {
+	t.Helper()
+	_, expression, _ := strings.Cut(policyOf(t, schema, "").Usual(), "usual := `")
 	return strings.TrimSuffix(expression, "`\n")
 }

@@ -92,7 +92,11 @@ _faults := _misfits if {
 	count(_misfits) > 0
 } else := (_invalid_patterns | _invalid_repositories) | _unproven_dependencies
 
-_misfits := parameters.unusual_faults(_options, trusted_charts.usual, trusted_charts.schema)
+default _misfits := {"options: there is no schema to hold them against"}
+
+_misfits := set() if {
+	regex.match(trusted_charts.usual, json.marshal(_options))
+} else := parameters.faults(_options, trusted_charts.schema)
 
 _invalid_patterns := set() if {
 	regex.match(_plain, json.marshal([rule.charts | some rule in _options.rules]))

@@ -163,6 +163,19 @@ test_wordless_report_denied if {
 
 # Parameters.
 
+test_parameters_without_schema_denied if {
+	violations := trusted_charts.violation with input as _review(_web, _options)
+		with data.lib.engine.results as mock_verified
+		with data.lib.schemas.trusted_charts as {}
+	_codes(violations) == {"invalid_parameters"}
+}
+
+test_parameters_without_expression_allowed if {
+	trusted_charts.violation == set() with input as _review(_web, _options)
+		with data.lib.engine.results as mock_verified
+		with data.lib.schemas.trusted_charts as {"schema": data.lib.schemas.trusted_charts.schema}
+}
+
 test_no_parameters_denied if {
 	every parameters in [{}, {"options": {}}, {"options": null}, {"options": {"rules": []}}] {
 		violations := trusted_charts.violation with input as {"review": {"object": _web}, "parameters": parameters}

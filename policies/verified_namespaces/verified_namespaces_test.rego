@@ -61,6 +61,12 @@ test_deletion_not_judged if {
 # Parameters and shapes.
 
 # Nothing has to be said for the label to be demanded.
+test_parameters_without_schema_denied if {
+	_codes(_namespace("shop", _required), {}) == set()
+	_codes(_namespace("shop", _required), {}) == set() with data.lib.schemas.verified_namespaces as {"schema": data.lib.schemas.verified_namespaces.schema}
+	_codes(_namespace("shop", _required), {}) == {"invalid_parameters"} with data.lib.schemas.verified_namespaces as {}
+}
+
 test_no_parameters_denied if {
 	violations := verified_namespaces.violation with input as {"review": {"object": _namespace("shop", {})}}
 	{violation.details.code | some violation in violations} == {"not_labelled"}

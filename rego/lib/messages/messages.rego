@@ -19,9 +19,10 @@ _line(via, subject, reason) := line if {
 	is_string(reason)
 	count(via) <= 64
 	count(subject) <= 112
-	parts := [part | some part in [via, subject, reason]; part != ""]
-	regex.match(`^(?:[!-~]+\n){0,2}[!-~](?: ?[!-~])*$`, concat("\n", parts))
-	line := concat(": ", parts)
+	count(reason) <= 512
+	regex.match(`^[!-~]*$`, concat("", [via, subject]))
+	regex.match(`^[!-~](?: ?[!-~])*$`, reason)
+	line := concat(": ", [part | some part in [via, subject, reason]; part != ""])
 } else := line if {
 	parts := [_clipped(_printable(via), 64), _clipped(_printable(subject), 112), _printable(reason)]
 	line := concat(": ", [part | some part in parts; part != ""])

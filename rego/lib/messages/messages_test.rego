@@ -4,6 +4,15 @@ import data.lib.messages
 
 _long := concat("", [letter | some _ in numbers.range(1, 1000); letter := "ä"])
 
+test_line_breaks_are_spaces if {
+	every parts in [["a\nb", "", "c"], ["", "a\nb", "c"], ["", "", "a\nb c"], ["a\n", "b", "\nc"]] {
+		text := messages.text(parts[0], parts[1], parts[2])
+		not contains(text, "\n")
+		contains(text, "a")
+		contains(text, "b")
+	}
+}
+
 test_parts_stand_in_order if {
 	messages.text("spec.chart", "oci://h.example/web:1.2.3", "no signature") == "spec.chart: oci://h.example/web:1.2.3: no signature"
 }

@@ -32,13 +32,6 @@ faults(options, schema) := {sprintf("options is of type %s, want an object", [ty
 	[_, errors] := json.match_schema(options, schema)
 } else := {"options: the schema cannot be read"}
 
-# METADATA
-# title: Faults of unusual options
-# description: The same, for a schema of which there is an expression that matches, as JSON, only what fits it. Then the schema is read only for what does not match.
-unusual_faults(options, usual, schema) := set() if {
-	regex.match(usual, json.marshal(options))
-} else := faults(options, schema)
-
 # The root has a name of its own, which says nothing to whoever wrote the options.
 _field(field) := "options" if field == "(Root)"
 
