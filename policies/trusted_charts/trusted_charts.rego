@@ -53,8 +53,7 @@ violation contains messages.violation(_whole, "too_many", "rejected", reason, {"
 violation contains messages.violation(source, finding.code, finding.outcome, reason, finding.details) if {
 	_judged
 	count(_requests) <= _most
-	some source in _sources
-	finding := _finding(source)
+	some source, finding in _findings
 	finding.code != "ok"
 	not _exempt(source)
 	reason := concat("; ", [text | some text in [_exemption(source).why, finding.reason]; text != ""])
@@ -124,6 +123,8 @@ _unproven_dependencies := {sprintf("options.rules.%d.dependencies: all_of does n
 }
 
 # Sources.
+
+_findings := {source: _finding(source) | some source in _sources}
 
 # What is found about a source. Where nothing is, nothing is trusted.
 default _finding(_) := {
