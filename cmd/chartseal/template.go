@@ -22,7 +22,8 @@ func templateCommand() *cobra.Command {
 		Long: `A POLICY is a folder like policies/team_charts, which holds team_charts.rego with the
 package policies.team_charts, and may hold further files with packages below lib. In
 its METADATA the package says title, description and custom.version. A file
-schema.rego with the package lib.schemas.team_charts describes the parameters.
+schema.rego with the package lib.schemas.team_charts describes the parameters. A
+usual.rego, as policies of chartseal have beside it, must have been made of it.
 
 The policy must compile in Gatekeeper's own engine: what is missing there is refused.
 
