@@ -349,3 +349,20 @@ func TestNamesOfPages(t *testing.T) {
 		}
 	}
 }
+
+// What the chart says of Gatekeeper goes with its namespace, and lists that are
+// empty open nothing.
+func TestChartOpensNothingByDefault(t *testing.T) {
+	t.Parallel()
+	for namespace, given := range map[string]string{"gatekeeper-system": "{}", "policy": "gatekeeper: {namespace: policy}\nclients: {configMap: ca}"} {
+		if text := render(t, chart, "chartseal", given)["chartseal/templates/configmap.yaml"]; !strings.Contains(text, "names: [gatekeeper-webhook-service."+namespace+".svc]") {
+			t.Errorf("%s: %s", namespace, text)
+		}
+	}
+	for given, want := range map[string]int{"{}": 2, "networkPolicy: {registries: []}": 1, "networkPolicy: {ports: []}": 1} {
+		object := values(t, render(t, chart, "chartseal", given)["chartseal/templates/networkpolicy.yaml"])
+		if egress, _ := object["spec"].(map[string]any)["egress"].([]any); len(egress) != want {
+			t.Errorf("%s: %d rules of egress, want %d: %v", given, len(egress), want, egress)
+		}
+	}
+}
