@@ -137,7 +137,7 @@ func TestSchemaIsOpen(t *testing.T) {
 	options := schema["properties"].(map[string]any)["options"].(map[string]any)
 	delete(options, "description")
 	const open = "x-kubernetes-preserve-unknown-fields"
-	want := map[string]any{"type": "object", "properties": map[string]any{"options": map[string]any{
+	want := map[string]any{"type": "object", open: true, "properties": map[string]any{"options": map[string]any{
 		"type": "object", open: true, "properties": map[string]any{
 			"n": map[string]any{"type": "integer"}, "any": map[string]any{open: true},
 			"deep": map[string]any{"type": "array", "items": map[string]any{

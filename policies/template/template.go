@@ -109,7 +109,9 @@ func Quote(text string) string {
 func (p *Policy) openAPI() string {
 	options := open(p.schema)
 	options["description"] = "What " + p.title + " demands. The policy itself judges it, and denies all for what it does not know."
-	raw, err := yaml.Marshal(map[string]any{"type": "object", "properties": map[string]any{"options": options}})
+	raw, err := yaml.Marshal(map[string]any{
+		"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": map[string]any{"options": options},
+	})
 	if err != nil {
 		panic(err) // it came out of JSON
 	}

@@ -89,6 +89,20 @@ func token(t testing.TB, claims map[string]any) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
 }
 
+// beside has what a constraint demands in the wrong place, past kubectl's own
+// validation: the API server keeps it, so the policy denies everything for it.
+func (w *world) beside(t *testing.T, dana *user) {
+	const misplaced = "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: PinnedCharts\nmetadata: {name: misplaced}\nspec: {match: {namespaces: [shop]}, parameters: {digest: required}}\n"
+	good := w.artifact(t, "pinned", "platform/web", "1.2.3")
+	must(t, dana.try(t.Context(), good))
+	w.Kubectl(t, misplaced, "apply", "--validate=false", "-f", "-")
+	w.enforced(read(t, misplaced)[0])
+	denied(t, "CREATE under a constraint with digest beside options", dana.create(t.Context(), good),
+		change{By: []string{"misplaced"}, Says: "(beside options) digest is not allowed"})
+	w.Kubectl(t, "", "delete", "pinnedcharts.constraints.gatekeeper.sh", "misplaced")
+	eventually(t, "the constraint to go", func() error { return dana.try(t.Context(), good) })
+}
+
 // namespaces cannot escape.
 func (w *world) namespaces(t *testing.T, dana *user) {
 	lab := read(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: lab}\n")[0]

@@ -72,6 +72,7 @@ func TestPolicies(t *testing.T) {
 	w.everyKind(t, subjects)
 	t.Run("kubectl", func(t *testing.T) { w.words(t, dana) })
 	t.Run("exemptions", func(t *testing.T) { w.exemptions(t, dana) })
+	t.Run("parameters beside options", func(t *testing.T) { w.beside(t, dana) })
 	t.Run("namespaces", func(t *testing.T) { w.namespaces(t, dana) })
 	t.Run("dryrun, warn, deny", func(t *testing.T) { w.road(t, dana) })
 }
