@@ -366,3 +366,45 @@ func TestChartOpensNothingByDefault(t *testing.T) {
 		}
 	}
 }
+
+// Whatever would be written into a manifest as YAML of its own, or what mounts a
+// foreign Secret where certificates are written, is refused before it is rendered.
+func TestChartRefusesValues(t *testing.T) {
+	t.Parallel()
+	loaded, err := loader.LoadDir(chart)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := chartutil.ReleaseOptions{Name: "chartseal", Namespace: "gatekeeper-system", IsInstall: true}
+	for given, want := range map[string]string{
+		"priorityClassName: critical":                               "",
+		"priorityClassName: \"a\\nhostNetwork: true\"":              "'/priorityClassName'",
+		"clients: {secret: \"a\\nb: c\"}":                           "'/clients/secret'",
+		"clients: {key: \"ca.crt, path: /x\"}":                      "'/clients/key'",
+		"tls: {secret: \"a}\"}":                                     "'/tls/secret'",
+		"image: {repository: \"a b\"}":                              "'/image/repository'",
+		"image: {tag: \"1 #\"}":                                     "'/image/tag'",
+		"registries: [{host: \"a\\nb\"}]":                           "'/registries/0/host'",
+		"podLabels: {a: 1}":                                         "'/podLabels/a'",
+		"resources: {limits: {memory: 268435456}}":                  "",
+		"resources: {limits: 256Mi}":                                "'/resources/limits'",
+		"resources: {limits: {memory: 1.5Gi}}":                      "want a whole number",
+		"tls: {secret: certs}":                                      "",
+		"tls: {secret: gatekeeper-webhook-server-cert}":             "tls.secret and clients.secret are both",
+		"clients: {secret: \"\"}":                                   "both empty",
+		"clients: {secret: \"\", configMap: ca}":                    "",
+		"networkPolicy: {egress: [{ports: [{port: 6379}]}]}":        "",
+		"networkPolicy: {egress: {ports: [{port: 6379}]}}":          "'/networkPolicy/egress'",
+		"extraVolumes: [{name: redis, secret: {secretName: r}}]":    "",
+		"extraVolumes: [{secret: {secretName: r}}]":                 "'/extraVolumes/0'",
+		"extraVolumeMounts: [{name: redis, mountPath: /etc/redis}]": "",
+	} {
+		all, err := chartutil.ToRenderValues(loaded, values(t, given), options, nil)
+		if err == nil {
+			_, err = engine.Render(loaded, all)
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", given, err, want)
+		}
+	}
+}

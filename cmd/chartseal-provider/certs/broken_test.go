@@ -4,6 +4,12 @@ package certs_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"maps"
 	"slices"
 	"strings"
@@ -192,9 +198,15 @@ func TestRefused(t *testing.T) {
 	if _, err := policy.Advance(start.Add(time.Hour), w.data, w.providers); err != nil {
 		t.Fatal(err)
 	}
-	foreign := lay(w.data, map[string][]byte{"ca.key": nil, "rotation.json": nil})
-	if _, err := policy.Advance(start.Add(time.Hour), foreign, w.providers); err == nil || !strings.Contains(err.Error(), "were not made here") {
-		t.Errorf("a Secret of others: %v", err)
+	other := authority(t, "some CA")
+	for name, foreign := range map[string]map[string][]byte{
+		"no key and no times":                    {"ca.key": nil, "rotation.json": nil},
+		"a CA of others":                         {"ca.crt": other, "rotation.json": nil},
+		"a CA that cannot be read, and no times": {"ca.crt": junk, "rotation.json": nil},
+	} {
+		if _, err := policy.Advance(start.Add(time.Hour), lay(w.data, foreign), w.providers); err == nil || !strings.Contains(err.Error(), "were not made here") {
+			t.Errorf("a Secret of others, %s: %v", name, err)
+		}
 	}
 	if _, err := policy.Advance(start.Add(-time.Hour), w.data, w.providers); err == nil || !strings.Contains(err.Error(), "one of the clocks is wrong") {
 		t.Errorf("a clock that is behind: %v", err)
@@ -202,6 +214,34 @@ func TestRefused(t *testing.T) {
 	if _, err := policy.Advance(start.Add(-4*time.Minute), w.data, w.providers); err != nil {
 		t.Errorf("a clock that is a little behind: %v", err)
 	}
+}
+
+// authority is the certificate of somebody's CA.
+func authority(t *testing.T, name string) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, NotBefore: start, NotAfter: start.Add(year),
+		KeyUsage: x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// isCA says that this is the certificate of one of our CAs.
+func isCA(raw []byte) bool {
+	block, rest := pem.Decode(raw)
+	if block == nil || len(rest) > 0 {
+		return false
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && cert.IsCA
 }
 
 func TestOthersEntries(t *testing.T) {
@@ -233,7 +273,7 @@ func TestAnythingBroken(t *testing.T) {
 			w.data = lay(w.data, map[string][]byte{rapid.SampledFrom(entries).Draw(rt, "entry"): content})
 		}
 		if _, err := w.policy.Advance(w.now, w.data, w.providers); err != nil {
-			if w.data["ca.key"] != nil || w.data["rotation.json"] != nil {
+			if w.data["rotation.json"] != nil || w.data["ca.key"] != nil && isCA(w.data["ca.crt"]) {
 				rt.Fatal(err)
 			}
 			return

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -46,6 +47,16 @@ func (p pair) complete() bool { return p.cert != nil && p.key != nil }
 
 func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
+// authorityName is what the names of our CAs begin with.
+const authorityName = "chartseal CA "
+
+// madeHere says that this is the certificate of a CA of ours, whatever has become
+// of it.
+func madeHere(raw []byte) bool {
+	cert, err := readCertificate(raw)
+	return err == nil && strings.HasPrefix(cert.Subject.CommonName, authorityName)
+}
+
 // newAuthority makes the certificate of a CA. Its name follows from its key:
 // made anew from the same key, it verifies what the first one signed.
 func newAuthority(key *ecdsa.PrivateKey, now time.Time, life time.Duration) (pair, error) {
@@ -55,7 +66,7 @@ func newAuthority(key *ecdsa.PrivateKey, now time.Time, life time.Duration) (pai
 	}
 	sum := sha256.Sum256(spki)
 	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: fmt.Sprintf("chartseal CA %x", sum[:8])},
+		Subject:               pkix.Name{CommonName: fmt.Sprintf("%s%x", authorityName, sum[:8])},
 		NotBefore:             now.Add(-skew),
 		NotAfter:              now.Add(life),
 		KeyUsage:              x509.KeyUsageCertSign,

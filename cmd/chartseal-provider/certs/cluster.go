@@ -83,8 +83,8 @@ func wait(interval, due time.Duration, err error) time.Duration {
 // there will be.
 //
 // A conflict with another replica is another round. A Provider that cannot be
-// written, or is missing, does not keep others from being written; it is the
-// error at the end.
+// written, is missing or is somebody else's does not keep others from being
+// written; it is the error at the end.
 func (r *Rotator) Settle(ctx context.Context) (due time.Time, err error) {
 	for range maxRounds {
 		var again bool
@@ -115,7 +115,7 @@ func pause(ctx context.Context) error {
 // round reads the Providers before the Secret, and so never writes a bundle
 // that is older than one they were seen with; the package's doc has the why.
 func (r *Rotator) round(ctx context.Context) (due time.Time, again bool, err error) {
-	providers, missing, err := r.readProviders(ctx)
+	providers, err := r.readProviders(ctx)
 	if err != nil {
 		return due, false, err
 	}
@@ -127,7 +127,7 @@ func (r *Rotator) round(ctx context.Context) (due time.Time, again bool, err err
 	if err != nil {
 		return due, false, err
 	}
-	step, err := r.Policy.Advance(time.Now(), before, bundlesOf(providers))
+	step, err := r.Policy.Advance(time.Now(), before, providers.bundles())
 	if err != nil {
 		return due, false, fmt.Errorf("the Secret %s/%s: %w", r.Namespace, r.Secret, err)
 	}
@@ -139,7 +139,7 @@ func (r *Rotator) round(ctx context.Context) (due time.Time, again bool, err err
 	for _, e := range step.Events {
 		r.Log.Log(ctx, e.Level, e.Text, "secret", r.Namespace+"/"+r.Secret)
 	}
-	written, err := r.writeProviders(ctx, providers, missing, step.Bundle)
+	written, err := r.writeProviders(ctx, providers, step.Bundle)
 	return step.Due, again || written, err
 }
 
@@ -202,46 +202,64 @@ type provider struct {
 	bundle        []byte
 }
 
-func bundlesOf(providers []provider) (bundles [][]byte) {
-	for _, p := range providers {
-		bundles = append(bundles, p.bundle)
+// providers are those that were read: ours, the names of those that are missing,
+// and an error for each that is somebody else's.
+type providers struct {
+	found   []provider
+	missing []string
+	foreign []error
+}
+
+func (p providers) bundles() (bundles [][]byte) {
+	for _, found := range p.found {
+		bundles = append(bundles, found.bundle)
 	}
 	return bundles
 }
 
-// readProviders reads the Providers that are named, and which of them are
-// missing, or else all that call us.
-func (r *Rotator) readProviders(ctx context.Context) (found []provider, missing []string, err error) {
+// readProviders reads the Providers that are named, or else all that call us.
+func (r *Rotator) readProviders(ctx context.Context) (all providers, err error) {
 	if len(r.Providers) == 0 {
-		found, err = r.listProviders(ctx)
-		return found, nil, err
+		return r.listProviders(ctx)
 	}
 	for _, name := range r.Providers {
 		object, err := r.Client.Resource(providerResource).Get(ctx, name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
-			missing = append(missing, name)
+			all.missing = append(all.missing, name)
 		case err != nil:
-			return nil, nil, fmt.Errorf("reading Provider %q: %w", name, err)
+			return providers{}, fmt.Errorf("reading Provider %q: %w", name, err)
+		case !r.callsUs(object):
+			all.foreign = append(all.foreign, fmt.Errorf("the Provider %q calls %s, and the certificate is for %q: it is somebody else's, and is left as it is", name, urlOf(object), r.Policy.Names))
 		default:
-			found = append(found, providerOf(object))
+			all.found = append(all.found, providerOf(object))
 		}
 	}
-	return found, missing, nil
+	return all, nil
 }
 
-func (r *Rotator) listProviders(ctx context.Context) (found []provider, err error) {
+func (r *Rotator) listProviders(ctx context.Context) (all providers, err error) {
 	list, err := r.Client.Resource(providerResource).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("listing Providers: %w", err)
+		return providers{}, fmt.Errorf("listing Providers: %w", err)
 	}
 	for i := range list.Items {
-		address, _, _ := unstructured.NestedString(list.Items[i].Object, "spec", "url")
-		if u, err := url.Parse(address); err == nil && slices.Contains(r.Policy.Names, u.Hostname()) {
-			found = append(found, providerOf(&list.Items[i]))
+		if r.callsUs(&list.Items[i]) {
+			all.found = append(all.found, providerOf(&list.Items[i]))
 		}
 	}
-	return found, nil
+	return all, nil
+}
+
+// callsUs says that the Provider's URL names a host of the certificate.
+func (r *Rotator) callsUs(object *unstructured.Unstructured) bool {
+	u, err := url.Parse(urlOf(object))
+	return err == nil && slices.Contains(r.Policy.Names, u.Hostname())
+}
+
+func urlOf(object *unstructured.Unstructured) string {
+	address, _, _ := unstructured.NestedString(object.Object, "spec", "url")
+	return address
 }
 
 // providerOf takes a caBundle that cannot be read for none.
@@ -256,8 +274,9 @@ func providerOf(object *unstructured.Unstructured) provider {
 
 // writeProviders writes the bundle wherever it is not. A conflict alone ends it:
 // the bundle may be old.
-func (r *Rotator) writeProviders(ctx context.Context, providers []provider, missing []string, bundle []byte) (written bool, err error) {
-	for _, p := range providers {
+func (r *Rotator) writeProviders(ctx context.Context, all providers, bundle []byte) (written bool, err error) {
+	err = errors.Join(all.foreign...)
+	for _, p := range all.found {
 		if bytes.Equal(p.bundle, bundle) {
 			continue
 		}
@@ -267,7 +286,7 @@ func (r *Rotator) writeProviders(ctx context.Context, providers []provider, miss
 		}
 		written, err = written || failure == nil, errors.Join(err, failure)
 	}
-	for _, name := range missing {
+	for _, name := range all.missing {
 		failure := r.createProvider(ctx, name, bundle)
 		if conflicts(failure) {
 			return true, failure

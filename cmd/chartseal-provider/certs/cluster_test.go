@@ -246,6 +246,23 @@ func TestMissingProvider(t *testing.T) {
 	})
 }
 
+// TestProviderOfOthers: one that is named by mistake keeps its caBundle, and
+// does not keep ours from being written.
+func TestProviderOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(newProvider("chartseal", "https://chartseal-provider.elsewhere:8443/v1/check"), newProvider("second", providerURL))
+		r := rotator(c.client(nil), "chartseal", "second")
+		_, err := r.Settle(t.Context())
+		if err == nil || !strings.Contains(err.Error(), `the Provider "chartseal" calls https://chartseal-provider.elsewhere:8443/v1/check`) {
+			t.Errorf("a Provider of others: %v", err)
+		}
+		if string(c.bundle(t, "chartseal")) != "placeholder" {
+			t.Error("a Provider of others is written")
+		}
+		c.trusts(t, "second")
+	})
+}
+
 func TestSecretThatIsEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		made := &unstructured.Unstructured{Object: map[string]any{

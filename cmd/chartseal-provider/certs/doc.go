@@ -31,7 +31,8 @@
 // All of it is checked when it is read. What is broken is repaired from the
 // rest, ca.crt also from the bundles of Providers; what cannot be repaired is
 // made anew, and either is logged. A Secret that holds certificates of others
-// is refused, and so is a CA whose time has not come, which tells of a clock.
+// is refused, and so is a CA whose time has not come, which tells of a clock. A
+// Provider that is named and calls somebody else is left as it is.
 //
 // # Several replicas
 //

@@ -129,8 +129,8 @@ func (r *rotation) warn(format string, args ...any) { r.say(slog.LevelWarn, form
 
 func (r *rotation) read(data map[string][]byte) error {
 	r.first = !slices.ContainsFunc([]string{caCert, caKey, servingCert, servingKey, timesKey}, func(key string) bool { return len(data[key]) > 0 })
-	if !r.first && len(data[caKey]) == 0 && len(data[timesKey]) == 0 {
-		return errors.New("its certificates were not made here: there is neither ca.key nor rotation.json; name another Secret, or delete this one")
+	if !r.first && len(data[timesKey]) == 0 && (len(data[caKey]) == 0 || !madeHere(data[caCert])) {
+		return errors.New("its certificates were not made here: there is no rotation.json, and no ca.key with a ca.crt of ours; name another Secret, or delete this one")
 	}
 	for _, key := range []string{caCert, nextCert} {
 		if cert, err := readCertificate(data[key]); err == nil && errors.Is(checkAuthority(cert, r.now), errFuture) {

@@ -44,7 +44,7 @@ https://{{ include "chartseal.name" . }}.{{ .Release.Namespace }}:{{ .Values.ser
 
 {{/* bytes of a quantity of memory such as 256Mi, nine tenths of it */}}
 {{- define "chartseal.memoryLimit" -}}
-{{- $text := toString . }}
+{{- $text := kindIs "string" . | ternary . (toString (int64 .)) }}
 {{- $number := regexFind "^[0-9]+" $text | int64 }}
 {{- $unit := regexReplaceAll "^[0-9]+" $text "" }}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 }}
@@ -70,6 +70,12 @@ capabilities: {drop: [ALL]}
 {{- define "chartseal.check" -}}
 {{- if and (not .Values.clients.configMap) (eq .Values.clients.secret "gatekeeper-webhook-server-cert") (ne .Release.Namespace .Values.gatekeeper.namespace) }}
 {{- fail (printf "\nGatekeeper's CA is in its namespace %s and cannot be mounted from %s.\nInstall there (--namespace %s), or copy ca.crt of the Secret gatekeeper-webhook-server-cert into a ConfigMap here and set clients.configMap." .Values.gatekeeper.namespace .Release.Namespace .Values.gatekeeper.namespace) }}
+{{- end }}
+{{- if and (eq .Values.tls.mode "own") (not .Values.clients.configMap) (eq .Values.clients.secret (include "chartseal.tlsSecret" .)) }}
+{{- fail (printf "\ntls.secret and clients.secret are both %s: tls.secret would be written with certificates of the provider's own. Name another, or none." .Values.clients.secret) }}
+{{- end }}
+{{- if and (not .Values.clients.configMap) (not .Values.clients.secret) }}
+{{- fail "\nclients.secret and clients.configMap are both empty: one must name the CA of Gatekeeper's certificate." }}
 {{- end }}
 {{- if and (eq .Values.tls.mode "existing") (not .Values.provider.caBundle) }}
 {{- fail "\ntls.mode is existing: set provider.caBundle to the base64 of the CA that signed the certificate." }}

@@ -6,6 +6,9 @@
 - {name: registries, mountPath: /etc/chartseal/registries, readOnly: true}
 - {name: tls, mountPath: /etc/chartseal/tls, readOnly: true}
 - {name: clients, mountPath: /etc/chartseal/clients, readOnly: true}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* Of each Secret only the keys that are named: Gatekeeper's holds a CA's key. */}}
@@ -47,6 +50,9 @@
   secret:
     secretName: {{ .Values.clients.secret }}
     items: [{key: {{ .Values.clients.key }}, path: ca.crt}]
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 
