@@ -4,6 +4,7 @@ package test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -15,10 +16,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v2"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	k8syaml "sigs.k8s.io/yaml"
 
 	"github.com/chartseal/chartseal/builtins"
@@ -307,20 +311,26 @@ func TestValuesOfPages(t *testing.T) {
 // render gives what Helm makes of the chart, by the names of its templates.
 func render(t *testing.T, path, name, given string) map[string]string {
 	t.Helper()
+	files, err := rendered(t, path, name, values(t, given))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// rendered is [render] where Helm may refuse the values.
+func rendered(t *testing.T, path, name string, given map[string]any) (map[string]string, error) {
+	t.Helper()
 	loaded, err := loader.LoadDir(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	options := chartutil.ReleaseOptions{Name: name, Namespace: "gatekeeper-system", IsInstall: true}
-	all, err := chartutil.ToRenderValues(loaded, values(t, given), options, nil)
+	all, err := chartutil.ToRenderValues(loaded, given, options, nil)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	files, err := engine.Render(loaded, all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
+	return engine.Render(loaded, all)
 }
 
 func moduleDir(t *testing.T, path string) string {
@@ -350,6 +360,33 @@ func TestNamesOfPages(t *testing.T) {
 	}
 }
 
+// The page for owners lists the kinds that our webhook configuration asks about;
+// a HelmRepository names no chart.
+func TestKindsOfPages(t *testing.T) {
+	t.Parallel()
+	page := read(t, "../docs/cluster.md")
+	listed := map[string]bool{"helmrepositories.source.toolkit.fluxcd.io": true}
+	for _, match := range regexp.MustCompile(`apiGroups: \[(.*)\](?:, |\s+)kinds: \[(.*)\]`).FindAllStringSubmatch(page, -1) {
+		for group := range strings.SplitSeq(match[1], ", ") {
+			for kind := range strings.SplitSeq(match[2], ", ") {
+				resource, _ := meta.UnsafeGuessKindToResource(schema.GroupVersionKind{Group: group, Version: "v1", Kind: kind})
+				listed[resource.GroupResource().String()] = true
+			}
+		}
+	}
+	asked := map[string]bool{}
+	hooks, _ := values(t, read(t, "../deploy/webhook/webhook.yaml"))["webhooks"].([]any)
+	rules, _ := at(hooks[0].(map[string]any), "rules")
+	for _, rule := range rules.([]any) {
+		for _, resource := range rule.(map[string]any)["resources"].([]any) {
+			asked[fmt.Sprintf("%s.%s", resource, rule.(map[string]any)["apiGroups"].([]any)[0])] = true
+		}
+	}
+	if diff := cmp.Diff(asked, listed); diff != "" {
+		t.Errorf("the webhook configuration (-) and the page (+):\n%s", diff)
+	}
+}
+
 // What the chart says of Gatekeeper goes with its namespace, and lists that are
 // empty open nothing.
 func TestChartOpensNothingByDefault(t *testing.T) {
@@ -367,44 +404,28 @@ func TestChartOpensNothingByDefault(t *testing.T) {
 	}
 }
 
-// Whatever would be written into a manifest as YAML of its own, or what mounts a
-// foreign Secret where certificates are written, is refused before it is rendered.
-func TestChartRefusesValues(t *testing.T) {
+// The chart renders with the values that owners may have, and says what is wrong
+// with those that no release may have.
+func TestChartKnowsItsValues(t *testing.T) {
 	t.Parallel()
-	loaded, err := loader.LoadDir(chart)
-	if err != nil {
+	var variants struct {
+		Accepted map[string]map[string]any
+		Refused  map[string]struct {
+			Values map[string]any
+			Says   string
+		}
+	}
+	if err := k8syaml.UnmarshalStrict([]byte(read(t, "cluster/testdata/values.yaml")), &variants); err != nil {
 		t.Fatal(err)
 	}
-	options := chartutil.ReleaseOptions{Name: "chartseal", Namespace: "gatekeeper-system", IsInstall: true}
-	for given, want := range map[string]string{
-		"priorityClassName: critical":                               "",
-		"priorityClassName: \"a\\nhostNetwork: true\"":              "'/priorityClassName'",
-		"clients: {secret: \"a\\nb: c\"}":                           "'/clients/secret'",
-		"clients: {key: \"ca.crt, path: /x\"}":                      "'/clients/key'",
-		"tls: {secret: \"a}\"}":                                     "'/tls/secret'",
-		"image: {repository: \"a b\"}":                              "'/image/repository'",
-		"image: {tag: \"1 #\"}":                                     "'/image/tag'",
-		"registries: [{host: \"a\\nb\"}]":                           "'/registries/0/host'",
-		"podLabels: {a: 1}":                                         "'/podLabels/a'",
-		"resources: {limits: {memory: 268435456}}":                  "",
-		"resources: {limits: 256Mi}":                                "'/resources/limits'",
-		"resources: {limits: {memory: 1.5Gi}}":                      "want a whole number",
-		"tls: {secret: certs}":                                      "",
-		"tls: {secret: gatekeeper-webhook-server-cert}":             "tls.secret and clients.secret are both",
-		"clients: {secret: \"\"}":                                   "both empty",
-		"clients: {secret: \"\", configMap: ca}":                    "",
-		"networkPolicy: {egress: [{ports: [{port: 6379}]}]}":        "",
-		"networkPolicy: {egress: {ports: [{port: 6379}]}}":          "'/networkPolicy/egress'",
-		"extraVolumes: [{name: redis, secret: {secretName: r}}]":    "",
-		"extraVolumes: [{secret: {secretName: r}}]":                 "'/extraVolumes/0'",
-		"extraVolumeMounts: [{name: redis, mountPath: /etc/redis}]": "",
-	} {
-		all, err := chartutil.ToRenderValues(loaded, values(t, given), options, nil)
-		if err == nil {
-			_, err = engine.Render(loaded, all)
+	for name, given := range variants.Accepted {
+		if _, err := rendered(t, chart, "chartseal", given); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", given, err, want)
+	}
+	for name, refused := range variants.Refused {
+		if _, err := rendered(t, chart, "chartseal", refused.Values); err == nil || !strings.Contains(err.Error(), refused.Says) {
+			t.Errorf("%s: %v, want %q in it", name, err, refused.Says)
 		}
 	}
 }

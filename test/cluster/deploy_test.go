@@ -14,11 +14,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartseal/chartseal/builtins/config"
 	"github.com/chartseal/chartseal/test/cluster"
+	"github.com/chartseal/chartseal/test/examples"
 )
 
 const chartDirectory = deploy + "/chart/chartseal"
@@ -73,6 +75,7 @@ func TestDeploy(t *testing.T) {
 		})
 	}
 	t.Run("kustomize", func(t *testing.T) { o.kustomizes(t, v.Accepted) })
+	t.Run("probe and removal", func(t *testing.T) { o.removes(t) })
 }
 
 // tool is one of the real tools beside those of the cluster.
@@ -239,6 +242,81 @@ func (o *owner) kustomizes(t *testing.T, values map[string]map[string]any) {
 		}
 	}
 	t.Logf("each of %d overlays is what helm template gives with its values", len(overlays))
+	o.overlays(t, values)
+}
+
+// overlays builds the kustomization of the page for owners, which is what the
+// chart is with the same registries and trust, but for the order of volumes.
+func (o *owner) overlays(t *testing.T, values map[string]map[string]any) {
+	root := t.TempDir()
+	must(t, examples.Write("../../docs/cluster.md", root))
+	dir := filepath.Join(root, "docs/cluster")
+	given := read(t, file(t, filepath.Join(dir, "values.yaml")))[0].Object
+	rendered, err := o.template(t, "helm3", merged(values["own"], given))
+	must(t, err)
+	must(t, os.CopyFS(filepath.Join(dir, "deploy/kustomize"), os.DirFS(deploy+"/kustomize")))
+	for _, object := range read(t, rendered) {
+		if text, found, _ := unstructured.NestedString(object.Object, "data", "chartseal.yaml"); found {
+			must(t, os.WriteFile(filepath.Join(dir, "chartseal.yaml"), []byte(text), 0o600))
+		}
+	}
+	built := o.Kubectl(t, "", "kustomize", dir)
+	t.Logf("kubectl kustomize of the page: the API server said: %s", strings.Join(o.dryRun(t, built), ", "))
+	volumes := cmpopts.SortSlices(func(a, b any) bool { return fmt.Sprint(a) < fmt.Sprint(b) })
+	if diff := cmp.Diff(plain(t, rendered), plain(t, built), volumes); diff != "" {
+		t.Errorf("helm template (-) and the page's overlay (+):\n%s", diff)
+	}
+}
+
+// whatOwnersHave is what chartseal-provider certs would have made, and what
+// stands there of Gatekeeper.
+const whatOwnersHave = `apiVersion: externaldata.gatekeeper.sh/v1beta1
+kind: Provider
+metadata: {name: chartseal}
+spec: {url: "https://chartseal.gatekeeper-system:8443/v1/check", timeout: 2, caBundle: c2V0IGl0}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: chartseal-certs, namespace: gatekeeper-system}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: gatekeeper-controller-manager, namespace: gatekeeper-system}
+spec:
+  selector: {matchLabels: {a: b}}
+  template:
+    metadata: {labels: {a: b}}
+    spec: {containers: [{name: manager, image: gatekeeper, readinessProbe: {httpGet: {path: /readyz, port: 9090}}}]}
+`
+
+// removes runs what the page for owners has for Gatekeeper's probe, and to take
+// everything out again.
+func (o *owner) removes(t *testing.T) {
+	root := t.TempDir()
+	must(t, examples.Write("../../docs/cluster.md", root))
+	p := &page{t, &world{Cluster: o.Cluster}, filepath.Join(root, "docs/cluster")}
+	deploy, err := filepath.Abs(deploy)
+	must(t, err)
+	must(t, os.Symlink(deploy, filepath.Join(p.dir, "deploy")))
+	must(t, os.Mkdir(filepath.Join(p.dir, "bin"), 0o755))
+	must(t, os.Symlink(o.Tool(t, "kubectl"), filepath.Join(p.dir, "bin/kubectl")))
+	must(t, os.Symlink(tool(t, "helm4"), filepath.Join(p.dir, "bin/helm")))
+	o.Apply(t, whatOwnersHave)
+	p.run("probe")
+	if got := o.Kubectl(t, "", "get", "deployment", "gatekeeper-controller-manager", "-n", "gatekeeper-system", "-o", "jsonpath={..successThreshold}"); got != "2" {
+		t.Errorf("Gatekeeper's probe wants %q good answers", got)
+	}
+	o.Kubectl(t, "", "apply", "--server-side", "-k", filepath.Join(deploy, "policies"))
+	o.Kubectl(t, "", "apply", "--server-side", "-f", filepath.Join(deploy, "webhook/webhook.yaml"))
+	p.run("sync")
+	o.helms(t, "helm4", "install", "chartseal", chartDirectory, "-n", "gatekeeper-system")
+	p.run("remove")
+	const ours = "validatingwebhookconfigurations,constrainttemplates,syncsets.syncset.gatekeeper.sh,providers.externaldata.gatekeeper.sh,secrets,deployments,clusterroles"
+	for name := range strings.FieldsSeq(o.Kubectl(t, "", "get", ours, "-A", "-o", "name")) {
+		if strings.Contains(name, "chart") {
+			t.Errorf("%s is left", name)
+		}
+	}
 }
 
 // plain are objects by name, without what says that Helm made them.
