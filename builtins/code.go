@@ -89,7 +89,7 @@ const (
 	DependencyUndeclared Code = "dependency_undeclared"
 	// DependencyDuplicate means that one name and version is vendored in two places.
 	DependencyDuplicate Code = "dependency_duplicate"
-	// DependencyMismatch means that a vendored archive holds another chart or version than its name says.
+	// DependencyMismatch means that in the place of a locked dependency, by the name of file or chart, lies another chart or version.
 	DependencyMismatch Code = "dependency_mismatch"
 	// DependencyTampered means that evidence contradicts the bytes of a dependency.
 	DependencyTampered Code = "dependency_tampered"

@@ -107,6 +107,13 @@ func (r *Report) check(name string, status Status, detail string) {
 	r.Checks = append(r.Checks, CheckResult{Name: name, Status: status, Detail: printable(detail, maxForeign)})
 }
 
+// A Concluder is evidence that says itself why a verdict is not verified, also
+// where the check did not come to say so: for a reference that is none, after
+// the deadline, after a panic.
+type Concluder interface {
+	Concluded(code Code, reason string) any
+}
+
 // conclude is the only place where an error becomes a verdict.
 func (r *Report) conclude(err error) {
 	r.Code = CodeOf(err)
@@ -115,6 +122,9 @@ func (r *Report) conclude(err error) {
 	r.Reason = "verified"
 	if err != nil {
 		r.Reason = Printable(err.Error())
+	}
+	if evidence, ok := r.Evidence.(Concluder); ok {
+		r.Evidence = evidence.Concluded(r.Code, r.Reason)
 	}
 }
 

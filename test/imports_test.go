@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"policies":             {"rego"},
 	"cmd/chartseal/start":  {},
 	"cmd/chartseal/lint":   {},
-	"cmd/chartseal/review": {"builtins", "policies", "rego"},
+	"cmd/chartseal/review": {"builtins", "policies", "policies/template", "rego"},
 	// What talks to Kubernetes is a package of its own, which nothing that judges may reach.
 	"cmd/chartseal-provider/certs": {},
 	"cmd/chartseal-provider":       {"builtins", "builtins/all", "builtins/config", "builtins/source", "builtins/source/shared", "builtins/trust", "builtins/trust/inventory", "cmd/chartseal-provider/certs", "provider"},

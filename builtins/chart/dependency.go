@@ -23,6 +23,7 @@ type level struct {
 	unreadable error  // why it cannot
 	pins       *Pins  // of chartseal.lock; nil if there is none that can be read
 	badPins    error  // why it cannot
+	hiddenPins bool   // there is one, and .helmignore hides it from Helm, which would not pack it
 
 	wanted   []*wanted
 	vendored []*vendored
@@ -102,7 +103,8 @@ func (l *level) readLock() {
 }
 
 func (l *level) readPins() {
-	if raw, ok := l.chart.Raw[pinFile]; ok {
+	raw, ok := l.chart.Raw[pinFile]
+	if l.hiddenPins = ok && l.ignored.has(l.path(pinFile), false); ok && !l.hiddenPins {
 		l.pins, l.badPins = ParsePins(raw)
 	}
 }

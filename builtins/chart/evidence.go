@@ -5,6 +5,7 @@ package chart
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -35,6 +36,7 @@ type subject struct {
 	ref        chartref.Ref // in its repository
 	archive    string       // digest that the lock pins
 	pin        *Pin         // of chartseal.lock
+	hiddenPins bool         // .helmignore hides the chartseal.lock
 	ignored    ignored      // in it
 
 	files  FileSet // once asked for
@@ -134,6 +136,8 @@ func pinned(_ context.Context, _ *prover, s *subject) error {
 		return s.holdPin()
 	}
 	switch {
+	case s.archive == "" && s.hiddenPins:
+		return unproven(".helmignore hides %s, which is not packed and does not count", pinFile)
 	case s.archive == "":
 		return unproven("it is not pinned")
 	case !s.packed():
@@ -203,10 +207,23 @@ func published(ctx context.Context, p *prover, s *subject) error {
 }
 
 func (p *prover) resolve(ctx context.Context, s *subject) (builtins.Artifact, error) {
-	if err := s.ref.Err(); err != nil {
-		return nil, unproven("it has no repository to ask: %w", err)
+	if err := s.reachable(); err != nil {
+		return nil, err
 	}
 	return p.env.Source.Resolve(ctx, s.ref)
+}
+
+// reachable refuses what no repository can be asked about.
+func (s *subject) reachable() error {
+	switch err := s.ref.Err(); {
+	case s.repository == "":
+		return unproven("it has no repository to ask")
+	case strings.HasPrefix(s.repository, "file://"):
+		return unproven("a folder is no repository to ask")
+	case err != nil:
+		return unproven("it has no repository to ask: %w", err)
+	}
+	return nil
 }
 
 // attested is the evidence of one of our checks: that somebody trusted has
@@ -214,8 +231,8 @@ func (p *prover) resolve(ctx context.Context, s *subject) (builtins.Artifact, er
 // something else contradicts.
 func attested(check *builtins.Builtin, opts []byte) func(context.Context, *prover, *subject) error {
 	return func(ctx context.Context, p *prover, s *subject) error {
-		if err := s.ref.Err(); err != nil {
-			return unproven("it has no repository to ask: %w", err)
+		if err := s.reachable(); err != nil {
+			return err
 		}
 		rep := check.Call(ctx, p.env, s.ref, opts)
 		if rep.Trust != "" {
@@ -265,6 +282,14 @@ func (p *prover) hold(ctx context.Context, s *subject, artifact builtins.Artifac
 		return tampered("its file %s is %s, in the archive %s of %s it is %s", quoted(path), here, digest, by, there)
 	}
 	return nil
+}
+
+// codeOf is Timeout for what an ended context leaves undone.
+func codeOf(err error) builtins.Code {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return builtins.Timeout
+	}
+	return builtins.CodeOf(err)
 }
 
 // filesOf reads an archive for what is in it.

@@ -406,6 +406,8 @@ func TestOptions(t *testing.T) {
 		{"alias of a folder", map[string]any{"repositories": map[string]string{"main": "file:///etc"}}, "repositories.main"},
 		{"alias of an alias", map[string]any{"repositories": map[string]string{"main": "@other"}}, "repositories.main"},
 		{"alias that is null", map[string]any{"repositories": map[string]any{"main": nil}}, "repositories"},
+		{"alias with its mark", map[string]any{"repositories": map[string]string{"@main": stable}}, `write the alias as "main"`},
+		{"alias with its other mark", map[string]any{"repositories": map[string]string{"alias:main": stable}}, `write the alias as "main"`},
 		{"alias without a name", map[string]any{"repositories": map[string]string{"": stable}}, "without a name"},
 		{"unknown option", map[string]any{"contents": []string{}}, `unknown field "contents"`},
 		{"null", map[string]any{"content": nil}, "content is null"},
@@ -611,5 +613,38 @@ func TestPinRefuses(t *testing.T) {
 	pins, locked, err := chart.PinDependencies(t.Context(), w.env(), chartref.Parse("web"), chart.LockOKOptions{})
 	if builtins.CodeOf(err) != builtins.DependencyUndeclared || len(pins.Dependencies) != 0 || len(locked.Findings) != 1 {
 		t.Errorf("%v, %+v, %+v", err, pins, locked)
+	}
+}
+
+// Bytes are pinned once they have the evidence that was asked for; the pins
+// that there were, and digests in the lock, are none.
+func TestPinProves(t *testing.T) {
+	t.Parallel()
+	ring := map[string]any{"keyring": alice.ArmoredPublic()}
+	altered := func(w *world) { w.files[tgz] = string(subchart("common", "1.0.0", forge.Entry{Name: "evil.yaml"})) }
+	gone := func(w *world) { w.sources = source.Map{} }
+	for _, test := range []struct {
+		name    string
+		options chart.LockOKOptions
+		change  func(*world)
+		code    builtins.Code
+	}{
+		{"nothing is asked for", chart.LockOKOptions{}, altered, builtins.OK},
+		{"the lock alone", chart.LockOKOptions{Content: []string{"lock"}}, altered, builtins.OK},
+		{"as its repository has it", chart.LockOKOptions{Content: []string{"lock", "repository"}}, func(*world) {}, builtins.OK},
+		{"altered", chart.LockOKOptions{Content: []string{"lock", "repository"}}, altered, builtins.DependencyTampered},
+		{"of nobody's", chart.LockOKOptions{Content: []string{"repository"}}, gone, builtins.ContentUnverified},
+		{"not signed", chart.LockOKOptions{ProvenanceOptions: ring}, func(*world) {}, builtins.ContentUnverified},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, common)
+			w.pin(t)
+			test.change(w)
+			pins, locked, err := chart.PinDependencies(t.Context(), w.env(), chartref.Parse("web"), test.options)
+			if builtins.CodeOf(err) != test.code || len(pins.Dependencies) != map[bool]int{true: 1}[err == nil] || (len(locked.Findings) == 0) != (err == nil) {
+				t.Errorf("%v, %+v, %+v", err, pins, locked)
+			}
+		})
 	}
 }

@@ -146,6 +146,8 @@ func (r *rules) answers(requested, locked *helmchart.Dependency) error {
 	switch {
 	case requested.Name != locked.Name:
 		return outOfSync("it has %q where the chart requests %q", clip(locked.Name), clip(requested.Name))
+	case asked != got && show(asked) == show(got):
+		return outOfSync("%q is of repository %q, written otherwise than the chart requests it: by a final slash or a default port", clip(locked.Name), show(got))
 	case asked != got:
 		return outOfSync("%q is of repository %q, the chart requests it of %q", clip(locked.Name), show(got), show(asked))
 	case locked.Repository == "" && locked.Version == requested.Version:

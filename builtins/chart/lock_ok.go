@@ -9,8 +9,8 @@ package chart
 
 import (
 	"context"
-	"errors"
 	"maps"
+	"slices"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
@@ -38,9 +38,11 @@ dependencies of its own:
    an exact version of the requested range. What has no repository is locked by
    its range, as Helm does.
 2. Contents. charts/ holds exactly what is locked, by the name and version
-   inside: nothing is missing, undeclared, there twice, or something else than
-   its file name says. What .helmignore hides from Helm counts as undeclared
-   where it is not locked, and as missing where it is.
+   inside, as Helm goes by: nothing is missing, undeclared or there twice. What
+   a file is called does not count, except that what is not locked and lies in
+   the place of what is missing is dependency_mismatch. What .helmignore hides
+   from Helm counts as undeclared where it is not locked, and as missing where
+   it is; so does a chartseal.lock, which Helm would not pack.
 3. Bytes. The lock's digest covers two lists of names, and no byte of an
    archive. So for each dependency the kinds of evidence in content are asked,
    one after the other; the first that proves or contradicts it decides. lock
@@ -52,12 +54,16 @@ dependencies of its own:
    too_many.
 
 What lies unpacked in charts/, as helm package leaves it, is compared as a set
-of files with the archive that the evidence names. The code of the first
-finding is that of the report. Dependencies of file:// folders are refused
-unless allow_file_repositories is set, and are never read: pins prove them.
+of files with the archive that the evidence names. The code of the first finding
+that rejects is that of the report; without one, that of the first outage.
+A repository is refused by its form alone, also if nothing is asked of it: with
+a user in its URL, and as http unless the configuration names the host.
+Dependencies of file:// folders are refused unless allow_file_repositories is
+set and the folder lies in the chart's own, and are never read: pins prove them.
 
-The file chartseal.lock, which chartseal lock write makes, has exactly this
-form; any other text is malformed_chart:
+The file chartseal.lock, which chartseal lock write makes, pins the chart's own
+dependencies, and what lies in them with them. It has exactly this form, with
+line ends of one byte; any other text is malformed_chart:
 
     # Written by chartseal lock write.
     version: 1
@@ -77,8 +83,8 @@ newline, sorted by path. Paths are from the dependency's root, those of its own
 dependencies beneath charts/<name>/. Files are taken without a byte order mark.
 Left out is what ends in .prov, and what begins with _ or . in a charts/.
 For Chart.yaml the digest is of the JSON that helm push writes as the config,
-for Chart.lock of the JSON of Helm's fields in it: generated, digest,
-dependencies. files is "" for an archive that holds two charts of one name.`
+for Chart.lock of the JSON of Helm's fields in it, in this order: generated,
+digest, dependencies. files is "" for an archive that holds two charts of one name.`
 
 // LockOKOptions are the options of chart.lock_ok.
 type LockOKOptions struct {
@@ -86,14 +92,14 @@ type LockOKOptions struct {
 	ProvenanceOptions     map[string]any    `json:"provenance_options" doc:"Options of helm.verify_prov for the provenance files of dependencies."`
 	SignatureOptions      map[string]any    `json:"signature_options" doc:"Options of cosign.verify for dependencies in OCI registries."`
 	Repositories          map[string]string `json:"repositories" doc:"URLs of the repositories that dependencies name as @alias or alias:alias, exactly as helm repo list has them."`
-	AllowFileRepositories bool              `json:"allow_file_repositories" doc:"Permits dependencies of file:// folders in the chart's own. Default false."`
+	AllowFileRepositories bool              `json:"allow_file_repositories" doc:"Permits dependencies of file:// folders that lie in the chart's own folder; what lies outside is never permitted. Default false."`
 	Chart                 builtins.Expected `json:"chart" doc:"Name and version that the chart must have, in place of those that the reference asks for."`
 }
 
 // Locked is the evidence of chart.lock_ok.
 type Locked struct {
 	Dependencies []Dependency `json:"dependencies" doc:"every dependency, those of dependencies after the one that has them"`
-	Findings     []Finding    `json:"findings" doc:"all that is wrong: first of locks, then of contents, then of bytes; at most the first 100"`
+	Findings     []Finding    `json:"findings" doc:"all that is wrong: first of locks, then of contents, then of bytes; at most the first 100, and checks says how many more"`
 }
 
 // A Dependency is one that a chart of the tree has locked.
@@ -122,19 +128,17 @@ func lockOK(env *builtins.Env, opts LockOKOptions) (builtins.Judge, error) {
 	return p.judge, nil
 }
 
-// judge gives every rejection and outage as a finding too, so that a policy
+// Concluded gives every rejection and outage as a finding too, so that a policy
 // that lists findings never has none to list.
-func (p *plan) judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report) error {
-	err := p.judgeTree(ctx, ref, rep)
-	if locked, _ := rep.Evidence.(Locked); err != nil && len(locked.Findings) == 0 {
-		locked.Findings = []Finding{{Code: codeOf(err), Reason: builtins.Printable(err.Error())}}
-		rep.Evidence = locked
+func (l Locked) Concluded(code builtins.Code, reason string) any {
+	if code != builtins.OK && len(l.Findings) == 0 {
+		l.Findings = []Finding{{Code: code, Reason: reason}}
 	}
-	return err
+	return l
 }
 
-// judgeTree reads the chart and judges locks, contents and bytes of the whole tree.
-func (p *plan) judgeTree(ctx context.Context, ref chartref.Ref, rep *builtins.Report) error {
+// judge reads the chart and judges locks, contents and bytes of the whole tree.
+func (p *plan) judge(ctx context.Context, ref chartref.Ref, rep *builtins.Report) error {
 	artifact, err := p.env.Source.Resolve(ctx, ref)
 	if err != nil {
 		return err
@@ -153,19 +157,12 @@ func (p *plan) judgeTree(ctx context.Context, ref chartref.Ref, rep *builtins.Re
 	return t.report(rep)
 }
 
-// codeOf is Timeout for what an ended context leaves undone.
-func codeOf(err error) builtins.Code {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return builtins.Timeout
-	}
-	return builtins.CodeOf(err)
-}
-
-// PinDependencies judges the chart that ref names, all but its bytes and its present
-// chartseal.lock, and pins each dependency as it lies in charts/. What is
-// wrong is in the findings; then err is not nil and nothing is pinned.
+// PinDependencies judges the chart that ref names, without its present
+// chartseal.lock, and pins each dependency as it lies in charts/. Bytes are
+// judged only by the evidence that opts ask for, see [LockOKOptions.proving].
+// What is wrong is in the findings; then err is not nil and nothing is pinned.
 func PinDependencies(ctx context.Context, env *builtins.Env, ref chartref.Ref, opts LockOKOptions) (pins Pins, locked Locked, err error) {
-	opts.Content = []string{}
+	opts.Content = opts.proving()
 	p, err := opts.plan(env)
 	if err != nil {
 		return Pins{}, Locked{}, builtins.Errorf(builtins.InvalidOptions, "%w", err)
@@ -189,6 +186,21 @@ func PinDependencies(ctx context.Context, env *builtins.Env, ref chartref.Ref, o
 	}
 	pins, err = newPins(t.top)
 	return pins, rep.Evidence.(Locked), err
+}
+
+// proving are the kinds of evidence that bytes must have before they are pinned:
+// those of content, or those whose options are given, and never the pins.
+func (o LockOKOptions) proving() []string {
+	kinds := slices.Clone(o.Content)
+	if o.Content == nil {
+		for _, s := range signers {
+			if s.given(o) != nil {
+				kinds = append(kinds, s.kind)
+			}
+		}
+	}
+	kinds = slices.DeleteFunc(kinds, func(kind string) bool { return kind == byLock.name })
+	return append([]string{}, kinds...)
 }
 
 // withoutPins is c as it is before it is pinned.

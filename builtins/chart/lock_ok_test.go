@@ -3,6 +3,7 @@
 package chart_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/chart"
+	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/test/forge"
 )
@@ -218,6 +220,15 @@ var mutations = []mutation{
 	{name: "A26 all of a dependency that .helmignore hides", change: put(".helmignore", "charts/tools/*\n"), twin: put(".helmignore", "charts/other/*\n"), code: builtins.DependencyMissing, path: "charts/tools", reason: ".helmignore hides it"},
 	{name: "A26 file of a dependency that .helmignore hides", change: put(".helmignore", "service.yaml\n"), code: builtins.DependencyTampered, path: "charts/tools", reason: "its files are"},
 	{name: "A26 lock that .helmignore hides", change: put(".helmignore", "Chart.lock\n"), code: builtins.LockMissing, path: "Chart.lock", reason: "no lock"},
+	{name: "A26 pins that .helmignore hides", deps: commonOnly, change: func(t testing.TB, w *world) {
+		w.pin(t)
+		w.options["content"] = []string{"lock"}
+		w.files[".helmignore"] = "chartseal.lock\n"
+	}, twin: func(t testing.TB, w *world) {
+		w.pin(t)
+		w.options["content"] = []string{"lock"}
+		w.files[".helmignore"] = "Chartseal.lock\n"
+	}, code: builtins.ContentUnverified, path: tgz, reason: ".helmignore hides chartseal.lock"},
 	{name: "A26 .helmignore that Helm cannot read", change: put(".helmignore", "a/**\n"), code: builtins.MalformedChart, reason: "double-star"},
 	{name: "A30 other build metadata inside", deps: []dep{on("common", "^1.0.0", stable, "1.0.0+a")},
 		change: put("charts/common-1.0.0+a.tgz", string(subchart("common", "1.0.0+b"))), code: builtins.DependencyMismatch, path: "charts/common-1.0.0+a.tgz", reason: "1.0.0+b"},
@@ -227,8 +238,8 @@ var mutations = []mutation{
 	// Repositories.
 	{name: "A20 file repository", deps: []dep{on("common", "^1.0.0", "file://lib/common", "1.0.0")}, change: pin, twin: all(pin, option("allow_file_repositories", true)), code: builtins.SourceDenied, path: "Chart.lock", reason: "allow_file_repositories"},
 	{name: "A20 allowed, without a pin", deps: []dep{on("common", "^1.0.0", "file://lib/common", "1.0.0")}, change: option("allow_file_repositories", true), twin: all(pin, option("allow_file_repositories", true)), code: builtins.ContentUnverified, path: tgz, reason: "no repository to ask"},
-	{name: "A20 allowed, absolute", deps: commonOnly, change: all(retell([]dep{at(common, "file:///etc")}, []dep{at(common, "file:///etc")}), option("allow_file_repositories", true)), code: builtins.SourceDenied, path: "Chart.lock", reason: "not in the chart's own"},
-	{name: "A20 allowed, out of the tree", deps: commonOnly, change: all(retell([]dep{at(common, "file://lib/../../x")}, []dep{at(common, "file://lib/../../x")}), option("allow_file_repositories", true)), code: builtins.SourceDenied, path: "Chart.lock", reason: "not in the chart's own"},
+	{name: "A20 allowed, absolute", deps: commonOnly, change: all(retell([]dep{at(common, "file:///etc")}, []dep{at(common, "file:///etc")}), option("allow_file_repositories", true)), code: builtins.SourceDenied, path: "Chart.lock", reason: "does not lie in the chart's own folder"},
+	{name: "A20 allowed, out of the tree", deps: commonOnly, change: all(retell([]dep{at(common, "file://lib/../../x")}, []dep{at(common, "file://lib/../../x")}), option("allow_file_repositories", true)), code: builtins.SourceDenied, path: "Chart.lock", reason: "does not lie in the chart's own folder"},
 	{name: "repository with a password", deps: commonOnly, change: retell([]dep{at(common, "https://me:canary@charts.example.com")}, []dep{at(common, "https://me:canary@charts.example.com")}), code: builtins.SourceDenied, path: "Chart.lock", reason: "charts.example.com"},
 	{name: "repository of an unknown scheme", deps: commonOnly, change: retell([]dep{at(common, "git://charts.example.com")}, []dep{at(common, "git://charts.example.com")}), code: builtins.SourceDenied, path: "Chart.lock", reason: "git:"},
 	{name: "repository that is a name", deps: commonOnly, change: retell([]dep{at(common, "stable")}, []dep{at(common, "stable")}), code: builtins.SourceDenied, path: "Chart.lock", reason: `"stable"`},
@@ -237,6 +248,10 @@ var mutations = []mutation{
 		retell(insecure, insecure)(t, w)
 		w.sources["http://charts.example.com/index.yaml"] = source.MapFile{Err: builtins.Errorf(builtins.SourceDenied, "http is not configured")}
 	}, code: builtins.SourceDenied, path: "Chart.lock", reason: "http is not configured"},
+	{name: "A21 alias for an address that is written otherwise", deps: commonOnly, change: func(t testing.TB, w *world) {
+		w.options["repositories"] = map[string]string{"main": stable + "/"}
+		retell([]dep{at(common, "@main")}, []dep{common})(t, w)
+	}, code: builtins.LockOutOfSync, path: "Chart.lock", reason: "written otherwise"},
 	{name: "A21 alias without repositories", deps: commonOnly, change: retell([]dep{at(common, "@main")}, []dep{at(common, "@main")}), code: builtins.LockOutOfSync, path: "Chart.yaml", reason: `repositories has no "main"`},
 
 	// chartseal.lock.
@@ -333,4 +348,34 @@ func TestV1(t *testing.T) {
 	s := v2.files["Chart.lock"]
 	v2.files["Chart.lock"] = s[:strings.LastIndex(s, "digest:")] + "digest: " + helm2 + "\n"
 	v2.check(t).want(t, builtins.LockOutOfSync, "Chart.lock", "its digest is")
+}
+
+// Whoever lists findings has one for whatever is not verified, also if the
+// check never came to the chart.
+func TestAFindingForEachVerdict(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := newWorld(t, common)
+	for _, test := range []struct {
+		name string
+		ref  chartref.Ref
+		ctx  context.Context
+		opts string
+		code builtins.Code
+	}{
+		{"no reference", chartref.Parse(""), t.Context(), "{}", builtins.InvalidReference},
+		{"a reference without a tag", chartref.Parse("oci://registry.example.com/charts/web"), t.Context(), "{}", builtins.InvalidReference},
+		{"a chart that is not there", chartref.Parse("elsewhere"), t.Context(), "{}", builtins.NotFound},
+		{"after the deadline", chartref.Parse("web"), ended, "{}", builtins.Timeout},
+		{"wrong options", chartref.Parse("web"), t.Context(), `{"contents": []}`, builtins.InvalidOptions},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			rep := chart.LockOK.Call(test.ctx, w.env(), test.ref, []byte(test.opts))
+			if found := rep.Evidence.(chart.Locked).Findings; rep.Code != test.code || len(found) != 1 || found[0].Code != test.code || found[0].Reason != rep.Reason {
+				t.Errorf("%s %s: %+v", rep.Code, rep.Reason, found)
+			}
+		})
+	}
 }

@@ -86,7 +86,7 @@ func (r *rules) folder(at string) error {
 	case !r.allowFiles:
 		return errors.New("a folder is no repository here: see the option allow_file_repositories")
 	case path.IsAbs(cleaned) || strings.HasPrefix(cleaned, "..") || strings.ContainsAny(at, `\:`):
-		return errors.New("the folder is not in the chart's own")
+		return errors.New("the folder does not lie in the chart's own folder")
 	}
 	return nil
 }
@@ -134,6 +134,9 @@ func show(repository string) string {
 func checkAlias(name, url string) error {
 	if name == "" {
 		return errors.New("repositories has an alias without a name")
+	}
+	if bare, marked := alias(name); marked {
+		return fmt.Errorf("repositories has %q: write the alias as %q", clip(name), clip(bare))
 	}
 	if _, err := repositoryURL(url); err != nil {
 		return fmt.Errorf("repositories.%s: %w", clip(name), err)

@@ -176,7 +176,7 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted) (proven proof) {
 
 func (t *tree) subject(l *level, w *wanted) *subject {
 	return &subject{
-		vendored: w.found, archive: w.archive, pin: l.pin(w), ignored: l.ignored.inside(w.found.Subchart),
+		vendored: w.found, archive: w.archive, pin: l.pin(w), hiddenPins: l.hiddenPins, ignored: l.ignored.inside(w.found.Subchart),
 		repository: w.repository, ref: dependencyRef(w.repository, w.name, w.published()),
 	}
 }
@@ -214,7 +214,7 @@ func (t *tree) reportBytes(rep *builtins.Report) {
 		rep.Pass("pins", "pins in a chart are only as trustworthy as the chart")
 	}
 	if t.asSets > 0 {
-		rep.Skip("archives", fmt.Sprintf("%d dependencies lie unpacked: their archives' bytes are gone, files were compared as sets", t.asSets))
+		rep.Skip("archives", fmt.Sprintf("dependencies that lie unpacked: %d; their archives' bytes are gone, files were compared as sets", t.asSets))
 	}
 }
 

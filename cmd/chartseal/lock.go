@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -96,6 +97,9 @@ func (c lockCheck) run(ctx context.Context, env *builtins.Env, w io.Writer, char
 // readOptions reads the flag --options.
 func readOptions(flag string) ([]byte, error) {
 	path, isFile := strings.CutPrefix(flag, "@")
+	if _, err := os.Stat(flag); err == nil && !isFile {
+		return nil, usage("options: %s is a file: write --options @%s", flag, flag)
+	}
 	if !isFile {
 		return []byte(flag), nil
 	}
@@ -215,7 +219,11 @@ func lockWriteCommand(env *builtins.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "write CHART",
 		Short: "Pin the bytes of a chart's dependencies in its chartseal.lock",
-		Long:  "CHART is a directory whose lock and charts/ are in order. What lies in charts/ now is pinned in\nchartseal.lock beside Chart.lock, for chart.lock_ok to hold it against.",
+		Long: `CHART is a directory whose lock and charts/ are in order. What lies in charts/ now is pinned in
+chartseal.lock beside Chart.lock, for chart.lock_ok to hold it against.
+
+It is pinned as it lies there, whatever it is, unless --options ask for a proof: a content other
+than lock, provenance_options or signature_options. What that does not prove is not pinned.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage("lock write takes one CHART")
@@ -248,7 +256,18 @@ func writeLock(ctx context.Context, env *builtins.Env, w io.Writer, dir, options
 	if err != nil {
 		return refusal(w, dir, locked, err)
 	}
-	return replaceFile(w, filepath.Join(dir, "chartseal.lock"), pins)
+	return replaceFile(w, filepath.Join(dir, "chartseal.lock"), pins, howProven(locked.Dependencies))
+}
+
+// howProven says of what is pinned whether anything else than the chart spoke for it.
+func howProven(dependencies []chart.Dependency) string {
+	switch {
+	case len(dependencies) == 0:
+		return ""
+	case slices.ContainsFunc(dependencies, func(d chart.Dependency) bool { return d.Evidence == "" }):
+		return ", unproven"
+	}
+	return ", each proven before"
 }
 
 // refusal tells why nothing is pinned.
@@ -266,10 +285,10 @@ func refusal(w io.Writer, dir string, locked chart.Locked, err error) error {
 
 // replaceFile writes the pins in one step, so that nobody ever reads half of
 // them, and only if they have changed.
-func replaceFile(w io.Writer, path string, pins chart.Pins) error {
+func replaceFile(w io.Writer, path string, pins chart.Pins, how string) error {
 	content := pins.Bytes()
 	if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, content) {
-		_, err := fmt.Fprintf(w, "%s is up to date: %d pinned\n", path, len(pins.Dependencies))
+		_, err := fmt.Fprintf(w, "%s is up to date: %d pinned%s\n", path, len(pins.Dependencies), how)
 		return err
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".chartseal.lock-*")
@@ -284,6 +303,6 @@ func replaceFile(w io.Writer, path string, pins chart.Pins) error {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "wrote %s: %d pinned\n", path, len(pins.Dependencies))
+	_, err = fmt.Fprintf(w, "wrote %s: %d pinned%s\n", path, len(pins.Dependencies), how)
 	return err
 }

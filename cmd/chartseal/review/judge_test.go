@@ -3,9 +3,12 @@
 package review_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +23,7 @@ import (
 	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/builtins/trust"
 	"github.com/chartseal/chartseal/cmd/chartseal/review"
+	"github.com/chartseal/chartseal/policies"
 	"github.com/chartseal/chartseal/test/forge"
 )
 
@@ -119,6 +123,37 @@ func TestWhatIsNoJudge(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := newJudge(t, c.policy, c.params)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error is %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// A copy of a shipped policy judges as long as its expression of usual options
+// is made of its schema, or is not there.
+func TestStaleExpression(t *testing.T) {
+	const expression = "pinned_charts/usual.rego"
+	for _, c := range []struct {
+		name, want string
+		change     func(path string) error
+	}{
+		{"as shipped", "", func(string) error { return nil }},
+		{"deleted", "", os.Remove},
+		{"of another schema", expression + ": usual.rego is not made of schema.rego", func(path string) error {
+			raw, err := fs.ReadFile(policies.FS, expression)
+			return errors.Join(err, os.WriteFile(path, bytes.Replace(raw, []byte("required"), []byte("[a-z]*"), 1), 0o600))
+		}},
+		{"beside a schema that is none", expression + ":", func(path string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(path), "schema.rego"), []byte("package lib.schemas.pinned_charts\n\nother := 1\n"), 0o600)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := errors.Join(os.CopyFS(dir, policies.FS), c.change(filepath.Join(dir, expression))); err != nil {
+				t.Fatal(err)
+			}
+			_, err := review.NewJudge([]string{dir}, nil)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want %q", err, c.want)
 			}
 		})

@@ -6,11 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/chartseal/chartseal/policies"
+	"github.com/chartseal/chartseal/policies/template"
 	"github.com/chartseal/chartseal/rego"
 )
 
@@ -34,7 +39,26 @@ func policiesIn(paths []string) (modules, error) {
 	if err != nil {
 		return nil, err
 	}
-	return all, all.add(given)
+	return all, errors.Join(all.add(given), given.stale())
+}
+
+// stale is an error for each expression of options that lies beside another
+// schema than it was made of: it may let pass what the schema refuses.
+func (m modules) stale() (err error) {
+	for _, file := range slices.Sorted(maps.Keys(m)) {
+		name, isSchema := strings.CutPrefix(m[file].Package.Path.String(), "data.lib.schemas.")
+		if !isSchema || filepath.Base(file) != "usual.rego" {
+			continue
+		}
+		policy, wrong := template.Read(rego.FS, os.DirFS(filepath.Dir(file)), name)
+		if wrong == nil {
+			wrong = policy.Stale()
+		}
+		if wrong != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", file, wrong))
+		}
+	}
+	return err
 }
 
 func (m modules) shipped(from fs.FS, folder, prefix string) error {
