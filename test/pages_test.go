@@ -404,6 +404,55 @@ func TestChartOpensNothingByDefault(t *testing.T) {
 	}
 }
 
+// The chart's schema knows the fields of chartseal.yaml that are its values.
+func TestSchemaKnowsConfiguration(t *testing.T) {
+	t.Parallel()
+	schema := values(t, read(t, chart+"/values.schema.json"))
+	for name, of := range map[string]reflect.Type{"limits": reflect.TypeFor[builtins.Limits](), "cache": reflect.TypeFor[config.Cache]()} {
+		got, _ := at(schema, "properties."+name)
+		if diff := cmp.Diff(fieldsOf(of), typesIn(got)); diff != "" {
+			t.Errorf("%s, the configuration (-) and the schema (+):\n%s", name, diff)
+		}
+	}
+}
+
+// fieldsOf are the fields of a struct with the types that JSON has for them.
+func fieldsOf(of reflect.Type) map[string]any {
+	fields := map[string]any{}
+	for i := range of.NumField() {
+		field := of.Field(i)
+		name := field.Tag.Get("json")
+		switch kind := field.Type; {
+		case kind == reflect.TypeFor[builtins.Duration](), kind.Kind() == reflect.String:
+			fields[name] = "string"
+		case kind.Kind() == reflect.Int64:
+			fields[name] = "integer"
+		case kind == reflect.TypeFor[*bool]():
+			fields[name] = "boolean"
+		default:
+			fields[name] = fieldsOf(kind.Elem())
+		}
+	}
+	return fields
+}
+
+// typesIn are the properties of a schema, which has no others, with their types.
+func typesIn(schema any) map[string]any {
+	object := schema.(map[string]any)
+	types := map[string]any{}
+	if object["additionalProperties"] != false {
+		types["any other"] = true
+	}
+	properties, _ := object["properties"].(map[string]any)
+	for name, property := range properties {
+		types[name] = property.(map[string]any)["type"]
+		if types[name] == "object" {
+			types[name] = typesIn(property)
+		}
+	}
+	return types
+}
+
 // The chart renders with the values that owners may have, and says what is wrong
 // with those that no release may have.
 func TestChartKnowsItsValues(t *testing.T) {

@@ -66,8 +66,32 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* milliseconds of a duration such as 1.5s or 500ms; any other is longer than all that Gatekeeper waits */}}
+{{- define "chartseal.milliseconds" -}}
+{{- if regexMatch "^[0-9.]+ms$" . }}{{ trimSuffix "ms" . }}{{ else if regexMatch "^[0-9.]+s$" . }}{{ mulf (trimSuffix "s" . | float64) 1000 }}{{ else }}1000000000{{ end }}
+{{- end }}
+
+{{/* The provider does not start unless each time is less than the next. */}}
+{{- define "chartseal.times" -}}
+{{- $last := "" }}{{ $lastName := "" }}
+{{- range list
+  (list "limits.silence" (.Values.limits.silence | default "500ms"))
+  (list "limits.reference" (.Values.limits.reference | default "1.4s"))
+  (list "gatekeeper.deadline" .Values.gatekeeper.deadline)
+  (list "gatekeeper.providerTimeout" (printf "%ds" (int .Values.gatekeeper.providerTimeout)))
+  (list "gatekeeper.webhookTimeout" (printf "%ds" (int .Values.gatekeeper.webhookTimeout)))
+}}
+{{- $name := index . 0 }}{{ $time := index . 1 }}
+{{- if and $last (ge (include "chartseal.milliseconds" $last | float64) (include "chartseal.milliseconds" $time | float64)) }}
+{{- fail (printf "\n%s is %s, and %s is %s: each time must be less than the next, or the provider does not start." $lastName $last $name $time) }}
+{{- end }}
+{{- $last = $time }}{{ $lastName = $name }}
+{{- end }}
+{{- end }}
+
 {{/* What cannot be told by the schema. */}}
 {{- define "chartseal.check" -}}
+{{- include "chartseal.times" . }}
 {{- if and (not .Values.clients.configMap) (eq .Values.clients.secret "gatekeeper-webhook-server-cert") (ne .Release.Namespace .Values.gatekeeper.namespace) }}
 {{- fail (printf "\nGatekeeper's CA is in its namespace %s and cannot be mounted from %s.\nInstall there (--namespace %s), or copy ca.crt of the Secret gatekeeper-webhook-server-cert into a ConfigMap here and set clients.configMap." .Values.gatekeeper.namespace .Release.Namespace .Values.gatekeeper.namespace) }}
 {{- end }}
