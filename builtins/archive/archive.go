@@ -35,6 +35,10 @@ type Chart struct {
 	// requirements.lock, chartseal.lock and .helmignore.
 	Raw map[string][]byte
 
+	// Ignored is what a directory's .helmignore hides from Helm. Outside of
+	// charts/ nothing of it is here but a chartseal.lock, which is not Helm's.
+	Ignored *Ignored
+
 	// Files are the chart's own files, without those of its subcharts, sorted
 	// by path. Nil unless contents were asked for.
 	Files []File
@@ -111,6 +115,8 @@ func ReadVendored(ctx context.Context, r io.Reader, budget *builtins.Budget) (*C
 
 // ReadDir reads the chart directory that is the root of fsys, by the same
 // rules. Links are refused, not followed; nothing but regular files is opened.
+// What .helmignore hides is not there, as it is not for Helm, and costs nothing;
+// in charts/ it is kept, for the caller to tell, but for a requirements.yaml.
 // The limits on unpacked bytes hold for the files read. An error of fsys is
 // Unavailable.
 func ReadDir(ctx context.Context, fsys fs.FS, budget *builtins.Budget) (*Chart, error) {

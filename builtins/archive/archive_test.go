@@ -46,6 +46,9 @@ var good = map[string][]byte{
 	"another root":                forge.Archive(forge.Beneath("web-main", forge.Entry{Name: "Chart.yaml", Body: forge.ChartYAML("web", "1.2.3")})...),
 	"padded tar":                  forge.Gzip(append(forge.Tar(forge.Chart("web", "1.2.3")...), make([]byte, 10<<10)...)),
 	"A16 a field unknown to Helm": forge.Archive(forge.Entry{Name: "web/Chart.yaml", Body: forge.ChartYAML("web", "1.2.3", "future: 1")}),
+	"apiVersion v1 with an empty requirements.yaml": forge.Archive(
+		forge.Entry{Name: "web/Chart.yaml", Body: "apiVersion: v1\nname: web\nversion: 1.2.3\n"},
+		forge.Entry{Name: "web/requirements.yaml", Body: "\n  # none\n"}),
 	"apiVersion v1 with requirements.yaml": forge.Archive(
 		forge.Entry{Name: "web/Chart.yaml", Body: "name: web\nversion: 1.2.3\n"},
 		forge.Entry{Name: "web/requirements.yaml", Body: "dependencies:\n- name: db\n  version: 1.x\n  repository: https://charts.example.com\n"},

@@ -10,23 +10,58 @@ import (
 	"io/fs"
 	pathpkg "path"
 	"slices"
+	"strings"
 
 	"github.com/chartseal/chartseal/builtins"
 )
 
 func readDirectory(ctx context.Context, fsys fs.FS, budget *builtins.Budget, wanted extent) (*Chart, error) {
 	d := directory{walk: newWalk(ctx, budget, wanted), fsys: fsys, top: newNode(), paths: newPaths(budget.Limits)}
+	if err := d.ignore(); err != nil {
+		return nil, err
+	}
 	if err := d.read("."); err != nil {
 		return nil, err
 	}
-	return d.top.finish(d.ctx, "")
+	c, err := d.top.finish(d.ctx, "", d.ignored)
+	if err == nil {
+		c.Ignored = d.ignored
+	}
+	return c, err
+}
+
+// ignore reads the .helmignore, if there is one.
+func (d *directory) ignore() error {
+	info, err := fs.Lstat(d.fsys, ".helmignore")
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return nil // what is no file is refused when it is listed
+	} else if err != nil {
+		return unreadable(".helmignore", err)
+	}
+	r, err := d.open(".helmignore")
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	raw, err := io.ReadAll(io.LimitReader(r, maxIgnored+1))
+	if err == nil {
+		d.ignored, err = ParseIgnored(raw)
+	}
+	return err
+}
+
+// hides says whether a file or folder is as good as not there.
+func (d *directory) hides(path string, dir bool) bool {
+	inCharts := path == "charts" || strings.HasPrefix(path, "charts/")
+	return !inCharts && path != ".helmignore" && path != "chartseal.lock" && d.ignored.Has(path, dir)
 }
 
 type directory struct {
 	*walk
-	fsys  fs.FS
-	top   *node
-	paths *paths
+	fsys    fs.FS
+	top     *node
+	paths   *paths
+	ignored *Ignored
 }
 
 func (d *directory) read(dir string) error {
@@ -43,6 +78,9 @@ func (d *directory) read(dir string) error {
 }
 
 func (d *directory) entry(path string, e fs.DirEntry) error {
+	if d.hides(path, e.IsDir()) {
+		return nil
+	}
 	if e.Type() != 0 && e.Type() != fs.ModeDir {
 		return ambiguous("%s is neither file nor directory: %v", quoted(path), e.Type())
 	}

@@ -119,6 +119,57 @@ func TestReadDirRefuses(t *testing.T) {
 	})
 }
 
+// What .helmignore hides is as good as not there, whatever it is; without the
+// .helmignore it is refused. In charts/ it is kept.
+func TestReadDirIgnores(t *testing.T) {
+	const rules = ".git/\n*.bak\nrequirements.yaml\nchartseal.lock\ncharts/\n"
+	link := &fstest.MapFile{Mode: fs.ModeSymlink, Data: []byte("values.yaml")}
+	large := &fstest.MapFile{Data: []byte(strings.Repeat("0", 8*mib+1))}
+	for name, test := range map[string]struct {
+		path string
+		file *fstest.MapFile
+		code builtins.Code // without .helmignore
+	}{
+		"A14 large file":          {".git/objects/x", large, builtins.TooLarge},
+		"A11 link":                {".git/link", link, builtins.AmbiguousArchive},
+		"A11 link by its name":    {"templates/a.bak", link, builtins.AmbiguousArchive},
+		"A12 newline":             {".git/a\nb", &fstest.MapFile{}, builtins.AmbiguousArchive},
+		"A18 requirements.yaml":   {"requirements.yaml", &fstest.MapFile{Data: []byte("dependencies: []\n")}, builtins.MalformedChart},
+		"A16 of a chart in here":  {".git/charts/x/Chart.yaml", &fstest.MapFile{Data: []byte("x")}, builtins.OK},
+		"a file like any other":   {"a.bak", &fstest.MapFile{}, builtins.OK},
+		"A11 link in charts/":     {"charts/x", link, builtins.AmbiguousArchive},
+		"A29 loose file in there": {"charts/README.md", &fstest.MapFile{}, builtins.NotAChart},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := onDisk(with()...)
+			dir[test.path] = test.file
+			if _, err := archive.ReadDirContents(t.Context(), dir, builtins.NewBudget(builtins.DefaultLimits())); builtins.CodeOf(err) != test.code {
+				t.Errorf("without .helmignore: %v, want %s", err, test.code)
+			}
+			dir[".helmignore"] = &fstest.MapFile{Data: []byte(rules)}
+			c, err := archive.ReadDirContents(t.Context(), dir, builtins.NewBudget(builtins.DefaultLimits()))
+			want := map[bool]builtins.Code{true: test.code, false: builtins.OK}[strings.HasPrefix(test.path, "charts/")]
+			if builtins.CodeOf(err) != want {
+				t.Fatalf("error is %v, want %s", err, want)
+			}
+			if err == nil && slices.ContainsFunc(c.Files, func(f archive.File) bool { return f.Path == test.path }) {
+				t.Errorf("it is there: %+v", c.Files)
+			}
+		})
+	}
+}
+
+func TestParseIgnored(t *testing.T) {
+	for text, code := range map[string]builtins.Code{
+		"": builtins.OK, "*.bak\n# x\n!y\n": builtins.OK, strings.Repeat("z\n", 1000): builtins.OK,
+		strings.Repeat("z\n", 1001): builtins.TooMany, strings.Repeat("z", 64<<10+1): builtins.TooLarge, "a/**\n": builtins.MalformedChart,
+	} {
+		if _, err := archive.ParseIgnored([]byte(text)); builtins.CodeOf(err) != code {
+			t.Errorf("%.10q: %v, want %s", text, err, code)
+		}
+	}
+}
+
 // On a real disk, nothing but regular files is opened: a FIFO would block.
 func TestReadDirOnDisk(t *testing.T) {
 	write := func(t *testing.T) string {

@@ -91,6 +91,9 @@ func require(m *chart.Metadata, requirements []byte) error {
 	if m.Dependencies != nil {
 		return errors.New("dependencies in both Chart.yaml and requirements.yaml")
 	}
+	if blank(requirements) {
+		return nil // Helm reads no dependencies in it
+	}
 	var required chart.Metadata
 	document, err := decodeStrict(bytes.TrimPrefix(requirements, byteOrderMark), &required)
 	if err == nil {
@@ -104,6 +107,16 @@ func require(m *chart.Metadata, requirements []byte) error {
 		return errors.New("requirements.yaml overrides fields of Chart.yaml")
 	}
 	return nil
+}
+
+// blank says whether a text holds nothing but comments.
+func blank(text []byte) bool {
+	for line := range bytes.Lines(bytes.TrimPrefix(text, byteOrderMark)) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
 }
 
 func validate(m *chart.Metadata) error {

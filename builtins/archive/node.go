@@ -18,6 +18,7 @@ import (
 // A node is a chart while its files come in, in whatever order.
 type node struct {
 	Chart
+	at       string           // path from the outermost chart of this archive or directory
 	expanded map[string]*node // subcharts that lie in charts/ as directories
 }
 
@@ -50,18 +51,24 @@ func (n *node) place(at, path string) (owner *node, rest string, nested bool, er
 func (n *node) subchart(name string) *node {
 	if n.expanded[name] == nil {
 		n.expanded[name] = newNode()
+		n.expanded[name].at = pathpkg.Join(n.at, "charts", name)
 	}
 	return n.expanded[name]
 }
 
 // finish makes the chart of what came in. place leads reasons to it.
-func (n *node) finish(ctx context.Context, place string) (*Chart, error) {
+func (n *node) finish(ctx context.Context, place string, ignored *Ignored) (*Chart, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	raw, ok := n.Raw["Chart.yaml"]
 	if !ok {
 		return nil, notAChart("%sthere is no Chart.yaml", place)
+	}
+	for _, file := range []string{"requirements.yaml", "requirements.lock"} {
+		if ignored.Has(pathpkg.Join(n.at, file), false) {
+			delete(n.Raw, file)
+		}
 	}
 	metadata, err := parseMetadata(raw, n.Raw["requirements.yaml"])
 	if err != nil {
@@ -73,7 +80,7 @@ func (n *node) finish(ctx context.Context, place string) (*Chart, error) {
 	n.Metadata = metadata
 	for _, name := range slices.Sorted(maps.Keys(n.expanded)) {
 		path := "charts/" + name
-		c, err := n.expanded[name].finish(ctx, place+quoted(path)+": ")
+		c, err := n.expanded[name].finish(ctx, place+quoted(path)+": ", ignored)
 		if err != nil {
 			return nil, err
 		}

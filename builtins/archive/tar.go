@@ -40,7 +40,7 @@ func (w *walk) archive(in *stream, depth int64) (*Chart, error) {
 	if err != nil {
 		return nil, readFault(err)
 	}
-	return top.finish(w.ctx, "")
+	return top.finish(w.ctx, "", nil)
 }
 
 func (w *walk) tar(r *unpacker, depth int64) (*node, error) {

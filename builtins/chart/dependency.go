@@ -71,7 +71,7 @@ func newLevel(b branch, r *rules) *level {
 	l.wanted = l.wants(r)
 	for _, sub := range l.chart.Subcharts {
 		place := l.path(sub.Path)
-		l.vendored = append(l.vendored, newVendored(sub, place, l.ignored.hides(sub, place)))
+		l.vendored = append(l.vendored, newVendored(sub, place, l.ignored.Hides(sub, place)))
 	}
 	return l
 }
@@ -88,7 +88,7 @@ func (l *level) path(file string) string {
 func (l *level) readLock() {
 	raw, ok := l.chart.Raw[lockFile]
 	v1, isV1 := l.chart.Raw[lockFileV1]
-	ok, isV1 = ok && !l.ignored.has(l.path(lockFile), false), isV1 && !l.ignored.has(l.path(lockFileV1), false)
+	ok, isV1 = ok && !l.ignored.Has(l.path(lockFile), false), isV1 && !l.ignored.Has(l.path(lockFileV1), false)
 	switch {
 	case ok && isV1:
 		l.unreadable = builtins.Errorf(builtins.MalformedChart, "there are two locks, %s and %s", lockFile, lockFileV1)
@@ -104,7 +104,7 @@ func (l *level) readLock() {
 
 func (l *level) readPins() {
 	raw, ok := l.chart.Raw[pinFile]
-	if l.hiddenPins = ok && l.ignored.has(l.path(pinFile), false); ok && !l.hiddenPins {
+	if l.hiddenPins = ok && l.ignored.Has(l.path(pinFile), false); ok && !l.hiddenPins {
 		l.pins, l.badPins = ParsePins(raw)
 	}
 }
@@ -152,16 +152,37 @@ func (w *wanted) published() string {
 	return w.version
 }
 
-// stalePins are pins of what the lock does not have.
-func (l *level) stalePins() (stale []Pin) {
+// comparisons is about what it costs to find for each dependency the charts
+// and pins of its name that are of its version.
+func (l *level) comparisons() (cost int) {
+	named := map[string]int{}
+	for _, v := range l.vendored {
+		named[v.name]++
+	}
+	for _, pin := range l.pinned() {
+		named[pin.Name]++
+	}
+	for _, w := range l.wanted {
+		cost += named[w.name] * (32 + len(w.version) + w.request.length)
+	}
+	return cost
+}
+
+// pinned are the pins, if there are any that can be read.
+func (l *level) pinned() []Pin {
 	if l.pins == nil {
 		return nil
 	}
+	return l.pins.Dependencies
+}
+
+// stalePins are pins of what the lock does not have.
+func (l *level) stalePins() (stale []Pin) {
 	byName := map[string][]*wanted{}
 	for _, w := range l.wanted {
 		byName[w.name] = append(byName[w.name], w)
 	}
-	for _, pin := range l.pins.Dependencies {
+	for _, pin := range l.pinned() {
 		if !pin.pins(byName[pin.Name]) {
 			stale = append(stale, pin)
 		}
@@ -180,13 +201,10 @@ func (p Pin) pins(all []*wanted) bool {
 
 // pin is what chartseal.lock says of a dependency that was found, nil for nothing.
 func (l *level) pin(w *wanted) *Pin {
-	if l.pins == nil {
-		return nil
-	}
 	version := w.is()
-	for i, pin := range l.pins.Dependencies {
+	for _, pin := range l.pinned() {
 		if pin.Name == w.name && pin.Version == version && pin.Repository == w.repository {
-			return &l.pins.Dependencies[i]
+			return &pin
 		}
 	}
 	return nil

@@ -33,11 +33,11 @@ var (
 type subject struct {
 	*vendored
 	repository string
-	ref        chartref.Ref // in its repository
-	archive    string       // digest that the lock pins
-	pin        *Pin         // of chartseal.lock
-	hiddenPins bool         // .helmignore hides the chartseal.lock
-	ignored    ignored      // in it
+	ref        chartref.Ref     // in its repository
+	archive    string           // digest that the lock pins
+	pin        *Pin             // of chartseal.lock
+	hiddenPins bool             // .helmignore hides the chartseal.lock
+	ignored    *archive.Ignored // in it
 
 	files  FileSet // once asked for
 	unpack string  // digest that a pin demands of the archive it was unpacked from

@@ -156,6 +156,50 @@ func TestProvAmongTemplatesIsCompared(t *testing.T) {
 	repacked(evil).check(t).want(t, builtins.ContentUnverified, "", "evil.prov")
 }
 
+// A .prov among what looks like a subchart's templates is the outer chart's, and
+// rendered by nobody; in the archive of that subchart Helm renders it.
+func TestProvOfWhom(t *testing.T) {
+	t.Parallel()
+	inner := on("inner", "1.0.0", "", "")
+	pod := forge.Entry{Name: "templates/x.prov", Body: "kind: Pod\n"}
+	chartOf := func(entries ...forge.Entry) []forge.Entry {
+		return append([]forge.Entry{
+			{Name: "common/Chart.yaml", Body: chartYAML("common", "1.0.0", inner)},
+			{Name: "common/Chart.lock", Body: lockText([]dep{inner}, []dep{inner})},
+		}, entries...)
+	}
+	plain := chartOf(
+		forge.Entry{Name: "common/charts/inner/Chart.yaml", Body: chartYAML("inner", "1.0.0")},
+		forge.Entry{Name: "common/charts/inner/templates/x.prov", Body: pod.Body},
+	)
+	packed := func(extra ...forge.Entry) []forge.Entry {
+		archive := forge.Archive(append([]forge.Entry{{Name: "inner/Chart.yaml", Body: chartYAML("inner", "1.0.0")}}, forge.Beneath("inner", extra...)...)...)
+		return chartOf(forge.Entry{Name: "common/charts/inner-1.0.0.tgz", Body: string(archive)})
+	}
+	for _, test := range []struct {
+		name            string
+		here, published []forge.Entry
+		code            builtins.Code
+	}{
+		{"as published", plain, plain, builtins.OK},
+		{"packed without it", packed(), plain, builtins.OK},
+		{"packed with it", packed(pod), plain, builtins.DependencyTampered},
+		{"published packed with it", packed(pod), packed(pod), builtins.OK},
+		{"unpacked, which loses it", plain, packed(pod), builtins.OK},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, common)
+			w.publish(stable, "common", "1.0.0", forge.Archive(test.published...))
+			delete(w.files, tgz)
+			for _, e := range test.here {
+				w.files["charts/"+e.Name] = e.Body
+			}
+			w.check(t).want(t, test.code, "", "")
+		})
+	}
+}
+
 // A dependency that cosign signed, as what its repository serves beside it says.
 func TestSignatureIsEvidence(t *testing.T) {
 	t.Parallel()
@@ -322,6 +366,32 @@ func TestIgnoredInArchive(t *testing.T) {
 	richPublished(t, w)
 	w.files[".helmignore"] = "inner-0.1.0.tgz\nREADME.md\n"
 	w.check(t).want(t, builtins.OK, "", "")
+}
+
+// Of repositories that only what lies in proven bytes names nobody asks anything,
+// whatever their form.
+func TestRepositoriesInProven(t *testing.T) {
+	t.Parallel()
+	for repository, unproven := range map[string]builtins.Code{"http://charts.example.com": builtins.ContentUnverified, "file://../inner": builtins.SourceDenied, "s3://charts/stable": builtins.SourceDenied} {
+		t.Run(repository, func(t *testing.T) {
+			t.Parallel()
+			named := at(inner, repository)
+			w := newWorld(t, common)
+			w.files[tgz] = string(forge.Archive(forge.Beneath("common",
+				forge.Entry{Name: "Chart.yaml", Body: chartYAML("common", "1.0.0", named)},
+				forge.Entry{Name: "Chart.lock", Body: lockText([]dep{named}, []dep{named})},
+				forge.Entry{Name: "charts/inner-0.1.0.tgz", Body: string(subchart("inner", "0.1.0"))},
+			)...))
+			w.publish(stable, "common", "1.0.0", []byte(w.files[tgz]))
+			r := w.check(t)
+			r.want(t, builtins.OK, "", "")
+			if got := r.Dependencies[1]; got.Name != "inner" || got.Repository == "" {
+				t.Errorf("dependency: %+v", got)
+			}
+			delete(w.sources, dependencyRef(stable, "common", "1.0.0").String())
+			w.check(t).want(t, unproven, "", "")
+		})
+	}
 }
 
 // In a folder that nothing proves, each dependency is judged on its own.
@@ -614,6 +684,31 @@ func TestPinRefuses(t *testing.T) {
 	if builtins.CodeOf(err) != builtins.DependencyUndeclared || len(pins.Dependencies) != 0 || len(locked.Findings) != 1 {
 		t.Errorf("%v, %+v, %+v", err, pins, locked)
 	}
+}
+
+// No pin of a folder can speak of a .prov, and what was asked for is bound.
+func TestPinIsOfUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, tools)
+	w.pin(t)
+	archive := subchart("inner", "0.1.0", forge.Entry{Name: "templates/x.prov"})
+	w.files["charts/tools/Chart.yaml"] = chartYAML("tools", "1.2.3", inner)
+	w.files["charts/tools/Chart.lock"] = lockText([]dep{inner}, []dep{inner})
+	w.files["charts/tools/charts/inner-0.1.0.tgz"] = string(archive)
+	for name, test := range map[string]struct {
+		expected builtins.Expected
+		code     builtins.Code
+	}{
+		"a .prov":       {builtins.Expected{}, builtins.ContentUnverified},
+		"another chart": {builtins.Expected{Name: new("shop")}, builtins.NameMismatch},
+	} {
+		_, _, err := chart.PinDependencies(t.Context(), w.env(), chartref.Parse("web"), chart.LockOKOptions{Chart: test.expected})
+		if builtins.CodeOf(err) != test.code {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.files["charts/tools/charts/inner-0.1.0.tgz"] = string(subchart("inner", "0.1.0"))
+	w.pin(t)
 }
 
 // Bytes are pinned once they have the evidence that was asked for; the pins

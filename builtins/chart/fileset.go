@@ -7,14 +7,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"io/fs"
 	"maps"
 	pathpkg "path"
 	"slices"
 	"strings"
 
 	helmchart "helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/ignore"
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
@@ -37,11 +35,11 @@ type FileSet map[string]string
 func NewFileSet(c *archive.Chart) (FileSet, error) { return newFileSet(c, "", nil) }
 
 // newFileSet leaves out what is ignored; at is where c lies.
-func newFileSet(c *archive.Chart, at string, ignored ignored) (FileSet, error) {
+func newFileSet(c *archive.Chart, at string, ignored *archive.Ignored) (FileSet, error) {
 	set := FileSet{}
 	for _, f := range c.Files {
-		if !dropped(f.Path) && !ignored.has(pathpkg.Join(at, f.Path), false) {
-			set[f.Path] = strings.TrimPrefix(f.Digest, "sha256:")
+		if !dropped(f.Path) && !ignored.Has(pathpkg.Join(at, f.Path), false) {
+			set[key(f.Path)] = strings.TrimPrefix(f.Digest, "sha256:")
 		}
 	}
 	if err := set.byValue(c); err != nil {
@@ -49,13 +47,13 @@ func newFileSet(c *archive.Chart, at string, ignored ignored) (FileSet, error) {
 	}
 	for _, sub := range c.Subcharts {
 		place := pathpkg.Join(at, sub.Path)
-		if ignored.hides(sub, place) {
+		if ignored.Hides(sub, place) {
 			continue
 		}
 		if sub.Refused != nil {
 			return nil, sub.Refused
 		}
-		below, err := newFileSet(sub.Chart, place, ignored.inside(sub))
+		below, err := newFileSet(sub.Chart, place, ignored.Inside(sub))
 		if err == nil {
 			err = set.put(sub.Metadata.Name, below)
 		}
@@ -64,6 +62,15 @@ func newFileSet(c *archive.Chart, at string, ignored ignored) (FileSet, error) {
 		}
 	}
 	return set, nil
+}
+
+// key keeps a chart's own file in charts/, which can only be a .prov, apart from
+// one of a subchart: that one is rendered where it lies among templates.
+func key(path string) string {
+	if strings.HasPrefix(path, "charts/") {
+		return "./" + path
+	}
+	return path
 }
 
 func dropped(path string) bool {
@@ -157,61 +164,3 @@ func orNone(digest string) string {
 	}
 	return "sha256:" + digest
 }
-
-// Ignored says what the .helmignore of a chart directory hides from Helm; nil
-// hides nothing, as in an archive.
-type ignored func(path string, dir bool) bool
-
-// parseIgnored reads a .helmignore with Helm's own parser.
-func parseIgnored(raw []byte) (ignored, error) {
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	if len(raw) > maxIgnore {
-		return nil, builtins.Errorf(builtins.TooLarge, "it has %d bytes, at most %d are read", len(raw), maxIgnore)
-	}
-	parsed, err := ignore.Parse(bytes.NewReader(raw))
-	if err != nil {
-		return nil, builtins.Errorf(builtins.MalformedChart, "%s", quoted(err.Error()))
-	}
-	return func(path string, dir bool) bool { return parsed.Ignore(path, entry{dir: dir}) }, nil
-}
-
-// maxIgnore bounds what each path is matched against.
-const maxIgnore = 64 << 10
-
-// has says whether Helm passes over path, or over a folder that it lies in.
-func (i ignored) has(path string, dir bool) bool {
-	if i == nil {
-		return false
-	}
-	for at := range len(path) {
-		if path[at] == '/' && i(path[:at], true) {
-			return true
-		}
-	}
-	return i(path, dir)
-}
-
-// hides says whether Helm finds no chart where sub lies: itself is hidden or,
-// of a folder, the Chart.yaml in it.
-func (i ignored) hides(sub archive.Subchart, place string) bool {
-	folder := sub.Digest == ""
-	return i.has(place, folder) || folder && i.has(place+"/Chart.yaml", false)
-}
-
-// inside is what is hidden in sub: nothing in an archive, where Helm does not look.
-func (i ignored) inside(sub archive.Subchart) ignored {
-	if sub.Digest != "" {
-		return nil
-	}
-	return i
-}
-
-// An entry is all that Helm's parser wants to know of a file.
-type entry struct {
-	fs.FileInfo
-	dir bool
-}
-
-func (e entry) IsDir() bool { return e.dir }

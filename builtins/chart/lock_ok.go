@@ -106,7 +106,7 @@ type Locked struct {
 type Dependency struct {
 	Name       string        `json:"name" doc:"as the lock has it"`
 	Version    string        `json:"version" doc:"of the chart that was found, else as the lock has it"`
-	Repository string        `json:"repository" doc:"URL, canonical; empty for what lies in charts/ only"`
+	Repository string        `json:"repository" doc:"URL, canonical, as the lock has it: the word of the chart's author, unless evidence is provenance, signature or repository; empty for what lies in charts/ only"`
 	Digest     string        `json:"digest" doc:"of the archive in charts/; empty where it is a folder"`
 	Evidence   string        `json:"evidence" doc:"kind that proved its bytes, or those of the dependency that it lies in"`
 	Code       builtins.Code `json:"code" doc:"ok, or why not"`
@@ -175,6 +175,9 @@ func PinDependencies(ctx context.Context, env *builtins.Env, ref chartref.Ref, o
 	var rep builtins.Report
 	t, err := p.read(ctx, artifact, &rep)
 	if err != nil {
+		return Pins{}, Locked{}, err
+	}
+	if err := p.asked(ref, t.chart); err != nil {
 		return Pins{}, Locked{}, err
 	}
 	t.chart = withoutPins(t.chart)

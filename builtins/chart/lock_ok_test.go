@@ -4,6 +4,7 @@ package chart_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -378,4 +379,85 @@ func TestAFindingForEachVerdict(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever was written for no dependencies: packing drops an empty list, and
+// leaves the digest of it.
+func TestNothingLocked(t *testing.T) {
+	t.Parallel()
+	none := []*helmchart.Dependency{}
+	for _, requested := range []string{"", "dependencies: []\n"} {
+		for digest, code := range map[string]builtins.Code{
+			chart.HashReq(nil, nil): builtins.OK, chart.HashReq(nil, none): builtins.OK, chart.HashReq(none, nil): builtins.OK, chart.HashReq(none, none): builtins.OK,
+			zeros: builtins.LockOutOfSync, "": builtins.LockOutOfSync,
+		} {
+			w := newWorld(t)
+			w.files["Chart.yaml"] += requested
+			w.files["Chart.lock"] = fmt.Sprintf("dependencies: []\ndigest: %q\ngenerated: \"2024-01-02T03:04:05Z\"\n", digest)
+			w.check(t).want(t, code, "", "")
+		}
+	}
+}
+
+// A26: a requirements.yaml that .helmignore hides requests nothing, also in a
+// folder in charts/, whatever the lock says.
+func TestHiddenRequirements(t *testing.T) {
+	t.Parallel()
+	requires := "dependencies:\n- {name: inner, version: 0.1.0, repository: \"\"}\n"
+	for at, found := range map[string]string{"": "charts/inner", "charts/tools/": "charts/tools/charts/inner"} {
+		w := newWorld(t, tools)
+		if at == "" {
+			w = newWorld(t)
+		}
+		w.files[at+"Chart.yaml"] = strings.Replace(chartYAML(map[bool]string{true: "web", false: "tools"}[at == ""], "1.2.3"), "v2", "v1", 1)
+		w.files[at+"requirements.yaml"] = requires
+		w.files[at+"requirements.lock"] = lockText([]dep{on("inner", "0.1.0", "", "")}, []dep{on("inner", "0.1.0", "", "")})
+		delete(w.files, at+"Chart.lock")
+		w.files[at+"charts/inner/Chart.yaml"] = chartYAML("inner", "0.1.0")
+		if at != "" {
+			w.declare(tools)
+			w.lock(tools)
+		}
+		delete(w.files, "chartseal.lock")
+		w.options["content"] = []string{}
+		w.check(t).want(t, builtins.OK, "", "")
+		w.files[".helmignore"] = at + "requirements.*\n"
+		w.check(t).want(t, builtins.DependencyUndeclared, found, "inner")
+	}
+}
+
+// A14: what is wanted is compared with what is there of its name, which is
+// refused where that would take long.
+func TestTooManyToCompare(t *testing.T) {
+	crowded := func(aliases, charts, pins int, version string) *world {
+		var deps []dep
+		for i := range aliases {
+			deps = append(deps, on("a", version, "", "").as(fmt.Sprint("b", i)))
+		}
+		w := &world{files: map[string]string{}, sources: source.Map{}, options: map[string]any{}}
+		w.declare(deps...)
+		w.lock(deps...)
+		for i := range charts {
+			w.files[fmt.Sprintf("charts/%d/Chart.yaml", i)] = "apiVersion: v2\nname: a\nversion: 1.0.0\n"
+		}
+		var stale chart.Pins
+		for i := range pins {
+			stale.Dependencies = append(stale.Dependencies, chart.Pin{Name: "a", Version: fmt.Sprintf("2.0.%d", i), Archive: zeros})
+		}
+		w.files["chartseal.lock"] = string(stale.Bytes())
+		return w
+	}
+	long := strings.Repeat("<0||", 31) + "1"
+	for name, w := range map[string]*world{
+		"charts": crowded(300, 60, 0, "1"), "charts, a long range": crowded(60, 80, 0, long), "pins": crowded(200, 1, 100, long),
+	} {
+		var rep builtins.Report
+		bounded(t, func() {
+			rep = chart.LockOK.Call(t.Context(), w.env(), chartref.Parse("web"), []byte("{}"))
+		})
+		if rep.Code != builtins.TooMany || !strings.Contains(rep.Reason, "too many to compare") {
+			t.Errorf("%s: %s: %s", name, rep.Code, rep.Reason)
+		}
+	}
+	crowded(100, 30, 0, "1").check(t).want(t, builtins.DependencyDuplicate, "", "")
 }

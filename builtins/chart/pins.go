@@ -96,7 +96,7 @@ func ParsePins(raw []byte) (*Pins, error) {
 func newPins(l *level) (Pins, error) {
 	var pins Pins
 	for _, w := range l.wanted {
-		set, err := newFileSet(w.found.Chart, w.found.at, l.ignored.inside(w.found.Subchart))
+		set, err := newFileSet(w.found.Chart, w.found.at, l.ignored.Inside(w.found.Subchart))
 		pin := Pin{Name: w.name, Version: w.found.version, Repository: w.repository, Archive: w.found.Digest}
 		switch {
 		case err == nil:
@@ -104,7 +104,12 @@ func newPins(l *level) (Pins, error) {
 		case pin.Archive == "":
 			return Pins{}, builtins.Errorf(builtins.CodeOf(err), "%s: %w", quoted(w.found.at), err)
 		}
+		if prov := set.Prov(); prov != "" && pin.Archive == "" {
+			return Pins{}, unproven("%s holds %s, of which no pin of a folder can say anything: remove it", quoted(w.found.at), quoted(prov))
+		}
 		pins.Dependencies = append(pins.Dependencies, pin)
 	}
+	slices.SortFunc(pins.Dependencies, Pin.compare)
+	pins.Dependencies = slices.Compact(pins.Dependencies)
 	return pins, nil
 }

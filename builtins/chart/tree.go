@@ -20,14 +20,15 @@ type tree struct {
 	chart   *archive.Chart
 	top     *level // of it
 	rules   *rules
-	prover  *prover // without kinds, bytes are not looked at
-	ignored ignored // nothing, unless the chart is a directory
+	prover  *prover          // without kinds, bytes are not looked at
+	ignored *archive.Ignored // nothing, unless the chart is a directory
 
 	sync, contents findings
 	dependencies   []Dependency
 	proven         map[string]int // by kind of evidence
 	asSets         int            // dependencies whose bytes are gone
 	seen           map[*vendored]bool
+	compared       int // what comparing what is wanted with what is there has cost
 }
 
 // read reads the chart. What it says of the digest holds for an archive that
@@ -49,10 +50,8 @@ func (p *plan) read(ctx context.Context, artifact builtins.Artifact, rep *builti
 		rules:  &rules{aliases: p.aliases, allowFiles: p.allowFiles, source: p.env.Source, plain: map[string]error{}},
 		prover: &prover{env: p.env, kinds: p.kinds, known: map[question]proof{}},
 	}
-	if info.Directory {
-		t.ignored, err = parseIgnored(c.Raw[".helmignore"])
-	}
-	return t, err
+	t.ignored = c.Ignored
+	return t, nil
 }
 
 // readChart reads a directory or an archive; what a manifest names and was read
@@ -110,23 +109,33 @@ func describe(rep *builtins.Report, digest string) {
 // maxDependencies is more than fit into a report, whatever they are called.
 const maxDependencies = maxReport / len(`{"name":"","version":"","repository":"","digest":"","evidence":"","code":"","reason":""}`)
 
+// maxCompared is far more than comparing costs where each dependency is there a
+// few times at most, and still well under a second.
+const maxCompared = 1 << 19
+
 // A branch is a chart of the tree, where it lies.
 type branch struct {
 	at      string // path from the chart itself, "" for that one
 	chart   *archive.Chart
-	ignored ignored // in it
-	proof   proof   // of the chart: what lies in proven bytes is proven
+	ignored *archive.Ignored // in it
+	proof   proof            // of the chart: what lies in proven bytes is proven
 }
 
 // descend judges a branch and then, one by one, the dependencies that were
 // found in it.
 func (t *tree) descend(ctx context.Context, b branch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	l := newLevel(b, t.rules)
 	if t.top == nil {
 		t.top = l
 	}
 	if n := len(t.dependencies) + len(l.wanted); n > maxDependencies {
 		return tooManyDependencies(n)
+	}
+	if t.compared += l.comparisons(); t.compared > maxCompared {
+		return builtins.Errorf(builtins.TooMany, "%s: %d dependencies, %d charts and %d pins are too many to compare with one another", clip(l.path("charts")), len(l.wanted), len(l.vendored), len(l.pinned()))
 	}
 	t.sync = append(t.sync, l.sync(ctx, t.rules)...)
 	t.contents = append(t.contents, l.contents()...)
@@ -137,7 +146,7 @@ func (t *tree) descend(ctx context.Context, b branch) error {
 			continue
 		}
 		t.seen[v] = true
-		if err := t.descend(ctx, branch{v.at, v.Chart, b.ignored.inside(v.Subchart), proven}); err != nil {
+		if err := t.descend(ctx, branch{v.at, v.Chart, b.ignored.Inside(v.Subchart), proven}); err != nil {
 			return err
 		}
 	}
@@ -176,7 +185,7 @@ func (t *tree) judge(ctx context.Context, l *level, w *wanted) (proven proof) {
 
 func (t *tree) subject(l *level, w *wanted) *subject {
 	return &subject{
-		vendored: w.found, archive: w.archive, pin: l.pin(w), hiddenPins: l.hiddenPins, ignored: l.ignored.inside(w.found.Subchart),
+		vendored: w.found, archive: w.archive, pin: l.pin(w), hiddenPins: l.hiddenPins, ignored: l.ignored.Inside(w.found.Subchart),
 		repository: w.repository, ref: dependencyRef(w.repository, w.name, w.published()),
 	}
 }

@@ -5,15 +5,23 @@ package chart
 import "github.com/Masterminds/semver/v3"
 
 // A versionRange is what Helm makes of the version that a chart requests. One
-// that Helm cannot read has no versions.
-type versionRange struct{ constraint *semver.Constraints }
+// that Helm cannot read, or that nobody writes so long, has no versions.
+type versionRange struct {
+	constraint *semver.Constraints
+	length     int // of its text, with which the cost of asking grows
+}
+
+const maxRange = 1024
 
 func parseRange(text string) versionRange {
+	if len(text) > maxRange {
+		return versionRange{}
+	}
 	constraint, err := semver.NewConstraint(text)
 	if err != nil {
 		return versionRange{}
 	}
-	return versionRange{constraint}
+	return versionRange{constraint, len(text)}
 }
 
 // parseVersion is nil for what Helm takes for no version.
