@@ -48,9 +48,11 @@ func lockCheckCommand(env *builtins.Env) *cobra.Command {
 		Use:   "check CHART...",
 		Args:  cobra.ArbitraryArgs,
 		Short: "Check locks, contents and bytes of charts' dependencies, as chart.lock_ok does",
-		Long:  "A CHART is a directory, an archive, a URL or an oci:// reference. With --recursive it is a folder, and\nthe unpacked charts somewhere in it are checked; name archives themselves.",
+		Long: `A CHART is a directory, an archive, a URL or an oci:// reference. With --recursive it is a folder, and
+the unpacked charts somewhere in it are checked, also those below another chart, but for what lies in the
+charts/ of one: that is its own. Links to charts are followed, .git is passed over. Name archives themselves.`,
 		RunE: func(cmd *cobra.Command, charts []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			ctx, stop := interruptible(cmd.Context())
 			defer stop()
 			return c.run(ctx, env, cmd.OutOrStdout(), charts)
 		},
@@ -59,6 +61,13 @@ func lockCheckCommand(env *builtins.Env) *cobra.Command {
 	cmd.Flags().StringVar(&c.options, "options", "{}", optionsUsage)
 	cmd.Flags().BoolVarP(&c.recursive, "recursive", "r", false, "check the charts in folders")
 	return cmd
+}
+
+// interruptible ends with the first interrupt; the second ends the process.
+func interruptible(parent context.Context) (ctx context.Context, stop context.CancelFunc) {
+	ctx, stop = signal.NotifyContext(parent, os.Interrupt)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 type lockCheck struct {
@@ -110,7 +119,8 @@ func readOptions(flag string) ([]byte, error) {
 	return raw, nil
 }
 
-// chartsIn finds the charts in folders. What lies in a chart is that chart's.
+// chartsIn finds the charts in folders. What lies in the charts/ of a chart is
+// that chart's; what else lies below it is not, whatever stands above.
 func chartsIn(folders []string) (charts []string, err error) {
 	for _, folder := range folders {
 		before := len(charts)
@@ -118,16 +128,12 @@ func chartsIn(folders []string) (charts []string, err error) {
 			switch {
 			case err != nil:
 				return err
-			case !d.IsDir():
-				return nil
-			case path != folder && strings.HasPrefix(d.Name(), "."):
+			case d.IsDir() && (d.Name() == ".git" || d.Name() == "charts" && path != folder && isChart(filepath.Dir(path))):
 				return fs.SkipDir
+			case (d.IsDir() || d.Type() == fs.ModeSymlink) && isChart(path):
+				charts = append(charts, path)
 			}
-			if _, err := os.Lstat(filepath.Join(path, "Chart.yaml")); err != nil {
-				return nil
-			}
-			charts = append(charts, path)
-			return fs.SkipDir
+			return nil
 		})
 		if err != nil {
 			return nil, usage("looking for charts: %v", err)
@@ -137,6 +143,11 @@ func chartsIn(folders []string) (charts []string, err error) {
 		}
 	}
 	return charts, nil
+}
+
+func isChart(folder string) bool {
+	_, err := os.Lstat(filepath.Join(folder, "Chart.yaml"))
+	return err == nil
 }
 
 // checkAll checks charts side by side; the reports are in their order.
@@ -189,10 +200,10 @@ func printTable(w io.Writer, charts []string, reports []builtins.Report) error {
 	fmt.Fprintln(table, "CHART\tVERDICT\tWHERE\tWHAT")
 	for i, r := range reports {
 		locked, _ := r.Evidence.(chart.Locked)
+		name, outcome := builtins.Printable(charts[i]), string(r.Outcome)
 		if len(locked.Findings) == 0 {
-			fmt.Fprintf(table, "%s\t%s\t\t%s\n", charts[i], r.Outcome, counted(locked.Dependencies))
+			fmt.Fprintf(table, "%s\t%s\t\t%s\n", name, outcome, counted(locked.Dependencies))
 		}
-		name, outcome := charts[i], string(r.Outcome)
 		for _, f := range locked.Findings {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s: %s\n", name, outcome, f.Path, f.Code, f.Reason)
 			name, outcome = "", ""
@@ -231,7 +242,7 @@ than lock, provenance_options or signature_options. What that does not prove is 
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			ctx, stop := interruptible(cmd.Context())
 			defer stop()
 			return writeLock(ctx, env, cmd.OutOrStdout(), args[0], options)
 		},
@@ -252,6 +263,8 @@ func writeLock(ctx context.Context, env *builtins.Env, w io.Writer, dir, options
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return usage("%q is no chart directory", dir)
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(env.Limits.Reference))
+	defer cancel()
 	pins, locked, err := chart.PinDependencies(ctx, env, chartref.Parse(dir), opts)
 	if err != nil {
 		return refusal(w, dir, locked, err)
@@ -288,7 +301,7 @@ func refusal(w io.Writer, dir string, locked chart.Locked, err error) error {
 func replaceFile(w io.Writer, path string, pins chart.Pins, how string) error {
 	content := pins.Bytes()
 	if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, content) {
-		_, err := fmt.Fprintf(w, "%s is up to date: %d pinned%s\n", path, len(pins.Dependencies), how)
+		_, err := fmt.Fprintf(w, "%s is up to date: %d pinned%s\n", builtins.Printable(path), len(pins.Dependencies), how)
 		return err
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".chartseal.lock-*")
@@ -303,6 +316,6 @@ func replaceFile(w io.Writer, path string, pins chart.Pins, how string) error {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "wrote %s: %d pinned%s\n", path, len(pins.Dependencies), how)
+	_, err = fmt.Fprintf(w, "wrote %s: %d pinned%s\n", builtins.Printable(path), len(pins.Dependencies), how)
 	return err
 }
