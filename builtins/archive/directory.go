@@ -78,10 +78,11 @@ func (d *directory) read(dir string) error {
 }
 
 func (d *directory) entry(path string, e fs.DirEntry) error {
-	if d.hides(path, e.IsDir()) {
+	odd := e.Type() != 0 && e.Type() != fs.ModeDir
+	if d.hides(path, e.IsDir()) && !(odd && kept[path]) { // Helm writes through a lock that is a link, hidden or not
 		return nil
 	}
-	if e.Type() != 0 && e.Type() != fs.ModeDir {
+	if odd {
 		return ambiguous("%s is neither file nor directory: %v", quoted(path), e.Type())
 	}
 	if err := d.paths.add(path, e.IsDir()); err != nil {

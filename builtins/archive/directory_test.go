@@ -120,9 +120,9 @@ func TestReadDirRefuses(t *testing.T) {
 }
 
 // What .helmignore hides is as good as not there, whatever it is; without the
-// .helmignore it is refused. In charts/ it is kept.
+// .helmignore it is refused. In charts/ it is kept, and a lock is no link.
 func TestReadDirIgnores(t *testing.T) {
-	const rules = ".git/\n*.bak\nrequirements.yaml\nchartseal.lock\ncharts/\n"
+	const rules = ".git/\n*.bak\nrequirements.yaml\nChart.lock\nchartseal.lock\ncharts/\n"
 	link := &fstest.MapFile{Mode: fs.ModeSymlink, Data: []byte("values.yaml")}
 	large := &fstest.MapFile{Data: []byte(strings.Repeat("0", 8*mib+1))}
 	for name, test := range map[string]struct {
@@ -130,15 +130,16 @@ func TestReadDirIgnores(t *testing.T) {
 		file *fstest.MapFile
 		code builtins.Code // without .helmignore
 	}{
-		"A14 large file":          {".git/objects/x", large, builtins.TooLarge},
-		"A11 link":                {".git/link", link, builtins.AmbiguousArchive},
-		"A11 link by its name":    {"templates/a.bak", link, builtins.AmbiguousArchive},
-		"A12 newline":             {".git/a\nb", &fstest.MapFile{}, builtins.AmbiguousArchive},
-		"A18 requirements.yaml":   {"requirements.yaml", &fstest.MapFile{Data: []byte("dependencies: []\n")}, builtins.MalformedChart},
-		"A16 of a chart in here":  {".git/charts/x/Chart.yaml", &fstest.MapFile{Data: []byte("x")}, builtins.OK},
-		"a file like any other":   {"a.bak", &fstest.MapFile{}, builtins.OK},
-		"A11 link in charts/":     {"charts/x", link, builtins.AmbiguousArchive},
-		"A29 loose file in there": {"charts/README.md", &fstest.MapFile{}, builtins.NotAChart},
+		"A14 large file":           {".git/objects/x", large, builtins.TooLarge},
+		"A11 link":                 {".git/link", link, builtins.AmbiguousArchive},
+		"A11 link by its name":     {"templates/a.bak", link, builtins.AmbiguousArchive},
+		"A12 newline":              {".git/a\nb", &fstest.MapFile{}, builtins.AmbiguousArchive},
+		"A18 requirements.yaml":    {"requirements.yaml", &fstest.MapFile{Data: []byte("dependencies: []\n")}, builtins.MalformedChart},
+		"A16 of a chart in here":   {".git/charts/x/Chart.yaml", &fstest.MapFile{Data: []byte("x")}, builtins.OK},
+		"a file like any other":    {"a.bak", &fstest.MapFile{}, builtins.OK},
+		"A11 Chart.lock is a link": {"Chart.lock", link, builtins.AmbiguousArchive},
+		"A11 link in charts/":      {"charts/x", link, builtins.AmbiguousArchive},
+		"A29 loose file in there":  {"charts/README.md", &fstest.MapFile{}, builtins.NotAChart},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := onDisk(with()...)
@@ -148,7 +149,10 @@ func TestReadDirIgnores(t *testing.T) {
 			}
 			dir[".helmignore"] = &fstest.MapFile{Data: []byte(rules)}
 			c, err := archive.ReadDirContents(t.Context(), dir, builtins.NewBudget(builtins.DefaultLimits()))
-			want := map[bool]builtins.Code{true: test.code, false: builtins.OK}[strings.HasPrefix(test.path, "charts/")]
+			want := builtins.OK
+			if strings.HasPrefix(test.path, "charts/") || test.path == "Chart.lock" {
+				want = test.code
+			}
 			if builtins.CodeOf(err) != want {
 				t.Fatalf("error is %v, want %s", err, want)
 			}
