@@ -15,6 +15,7 @@ import (
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
+	"github.com/chartseal/chartseal/builtins/builtintest"
 	"github.com/chartseal/chartseal/test/forge"
 )
 
@@ -39,7 +40,11 @@ func FuzzRead(f *testing.F) {
 		if !bytes.HasPrefix(raw, []byte("\x1f\x8b")) {
 			raw = forge.Gzip(raw)
 		}
-		c, err := archive.Read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
+		var c *archive.Chart
+		var err error
+		builtintest.Bounded(t, func() {
+			c, err = archive.Read(t.Context(), bytes.NewReader(raw), builtins.NewBudget(builtins.DefaultLimits()))
+		})
 		if err != nil {
 			refusedSomehow(t, err, raw)
 			return

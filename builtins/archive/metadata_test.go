@@ -13,6 +13,7 @@ import (
 
 	"github.com/chartseal/chartseal/builtins"
 	"github.com/chartseal/chartseal/builtins/archive"
+	"github.com/chartseal/chartseal/builtins/builtintest"
 )
 
 const plain = "apiVersion: v2\nname: web\nversion: 1.2.3\n"
@@ -180,7 +181,9 @@ func FuzzMetadata(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		m, err := archive.ParseMetadata(raw)
+		var m *chart.Metadata
+		var err error
+		builtintest.Bounded(t, func() { m, err = archive.ParseMetadata(raw) })
 		if err != nil {
 			if code := builtins.CodeOf(err); code != builtins.MalformedChart {
 				t.Fatalf("code %s: %v", code, err)

@@ -5,38 +5,18 @@ package chart_test
 import (
 	"bytes"
 	"context"
-	"runtime/metrics"
 	"strings"
 	"testing"
-	"time"
 
 	helmchart "helm.sh/helm/v3/pkg/chart"
 	"sigs.k8s.io/yaml"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/builtintest"
 	"github.com/chartseal/chartseal/builtins/chart"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/source"
 )
-
-// bounded fails for what takes longer or more memory than any input may.
-func bounded(t *testing.T, f func()) {
-	t.Helper()
-	before, start := allocated(), time.Now()
-	f()
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("it took %v", took)
-	}
-	if grown := allocated() - before; grown > 64<<20 {
-		t.Errorf("it allocated %d MiB", grown>>20)
-	}
-}
-
-func allocated() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
-}
 
 // worlds are all that the catalogue has, for a corpus.
 func worlds(f *testing.F) (all []*world) {
@@ -62,7 +42,7 @@ func FuzzParseLock(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var lock *chart.Lock
 		var err error
-		bounded(t, func() { lock, err = chart.ParseLock(raw) })
+		builtintest.Bounded(t, func() { lock, err = chart.ParseLock(raw) })
 		if err != nil {
 			if builtins.CodeOf(err) != builtins.MalformedChart {
 				t.Fatalf("%s: %v", builtins.CodeOf(err), err)
@@ -88,7 +68,7 @@ func FuzzParsePins(f *testing.F) {
 		f.Add([]byte(w.files["chartseal.lock"]))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		bounded(t, func() {
+		builtintest.Bounded(t, func() {
 			pins, err := chart.ParsePins(raw)
 			if err == nil && !bytes.Equal(pins.Bytes(), raw) {
 				t.Fatalf("%q is read as %q", raw, pins.Bytes())
@@ -116,7 +96,7 @@ func FuzzLockOK(f *testing.F) {
 				env.Source.(source.Map)[ref] = served
 			}
 			var rep builtins.Report
-			bounded(t, func() {
+			builtintest.Bounded(t, func() {
 				rep = chart.LockOK.Call(context.Background(), env, chartref.Parse(ref), []byte(`{}`))
 			})
 			judged(t, rep, w)

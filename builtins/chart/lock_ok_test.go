@@ -11,6 +11,7 @@ import (
 	helmchart "helm.sh/helm/v3/pkg/chart"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/builtintest"
 	"github.com/chartseal/chartseal/builtins/chart"
 	"github.com/chartseal/chartseal/builtins/chartref"
 	"github.com/chartseal/chartseal/builtins/source"
@@ -452,7 +453,7 @@ func TestTooManyToCompare(t *testing.T) {
 		"charts": crowded(300, 60, 0, "1"), "charts, a long range": crowded(60, 80, 0, long), "pins": crowded(200, 1, 100, long),
 	} {
 		var rep builtins.Report
-		bounded(t, func() {
+		builtintest.Bounded(t, func() {
 			rep = chart.LockOK.Call(t.Context(), w.env(), chartref.Parse("web"), []byte("{}"))
 		})
 		if rep.Code != builtins.TooMany || !strings.Contains(rep.Reason, "too many to compare") {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chartseal/chartseal/builtins"
+	"github.com/chartseal/chartseal/builtins/builtintest"
 	"github.com/chartseal/chartseal/builtins/source"
 	"github.com/chartseal/chartseal/test/registry"
 )
@@ -399,7 +400,9 @@ func FuzzIndex(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		url, digest, err := source.FindEntry(t.Context(), raw, "web", "1.2.3", 1<<20)
+		var url, digest string
+		var err error
+		builtintest.Bounded(t, func() { url, digest, err = source.FindEntry(t.Context(), raw, "web", "1.2.3", 1<<20) })
 		switch code := builtins.CodeOf(err); code {
 		case builtins.OK:
 			if url == "" || !bytes.Contains(raw, []byte("1.2.3")) || (digest != "" && len(digest) != len("sha256:")+64) {
