@@ -70,7 +70,7 @@ func open(t *testing.T, limit time.Duration) place {
 func configure(t *testing.T, host string, limit time.Duration) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "chartseal.yaml")
-	text := fmt.Sprintf("registries:\n- host: %s\n  insecure: true\nlimits:\n  reference: %s\n", host, limit)
+	text := fmt.Sprintf("registries:\n- host: %s\n  insecure: true\nlimits:\n  connect: 30s\n  reference: %s\n", host, limit)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
