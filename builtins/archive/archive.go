@@ -116,7 +116,8 @@ func ReadVendored(ctx context.Context, r io.Reader, budget *builtins.Budget) (*C
 // ReadDir reads the chart directory that is the root of fsys, by the same
 // rules. Links are refused, not followed; nothing but regular files is opened.
 // What .helmignore hides is not there, as it is not for Helm, and costs nothing;
-// in charts/ it is kept, for the caller to tell, but for a requirements.yaml.
+// in charts/ it is kept, for the caller to tell, but for Helm's locks and a
+// requirements.yaml.
 // The limits on unpacked bytes hold for the files read. An error of fsys is
 // Unavailable.
 func ReadDir(ctx context.Context, fsys fs.FS, budget *builtins.Budget) (*Chart, error) {

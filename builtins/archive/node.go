@@ -65,7 +65,7 @@ func (n *node) finish(ctx context.Context, place string, ignored *Ignored) (*Cha
 	if !ok {
 		return nil, notAChart("%sthere is no Chart.yaml", place)
 	}
-	for _, file := range []string{"requirements.yaml", "requirements.lock"} {
+	for _, file := range []string{"Chart.lock", "requirements.yaml", "requirements.lock"} {
 		if ignored.Has(pathpkg.Join(n.at, file), false) {
 			delete(n.Raw, file)
 		}

@@ -84,11 +84,11 @@ func (l *level) path(file string) string {
 	return l.at + "/" + file
 }
 
-// readLock reads the lock that Helm would read.
+// readLock reads the lock that Helm would read: one that .helmignore hides is
+// not here.
 func (l *level) readLock() {
 	raw, ok := l.chart.Raw[lockFile]
 	v1, isV1 := l.chart.Raw[lockFileV1]
-	ok, isV1 = ok && !l.ignored.Has(l.path(lockFile), false), isV1 && !l.ignored.Has(l.path(lockFileV1), false)
 	switch {
 	case ok && isV1:
 		l.unreadable = builtins.Errorf(builtins.MalformedChart, "there are two locks, %s and %s", lockFile, lockFileV1)
